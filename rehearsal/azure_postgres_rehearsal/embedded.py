@@ -1,0 +1,316 @@
+"""A PostgreSQL of one's own: started on a free loopback port, set up as Azure's, gone afterwards.
+
+What is as on Azure: the administrator is not a superuser but a member of `azure_pg_admin`, with
+CREATEROLE and CREATEDB; connections over TCP need TLS and a password (SCRAM). What differs: plain
+PostgreSQL lets nobody but a superuser hand out REPLICATION, so the administrator has it from the
+start unless told otherwise.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from azure_postgres_rehearsal import certificates, distributions, keeper
+
+HOST = "127.0.0.1"
+SUPERUSER = "azuresu"
+_START_SECONDS = 60
+
+# The server's log and data are thrown away, so nothing needs to reach the disk.
+# (synchronous_commit stays on: a slot gives nothing that is not flushed.)
+_SPEED = {"fsync": "off", "full_page_writes": "off"}
+_HBA = """local all {superuser} trust
+{kind} all all 127.0.0.1/32 scram-sha-256
+{kind} replication all 127.0.0.1/32 scram-sha-256
+"""
+
+
+class EmbeddedPostgres:
+    """One embedded server. A context manager: entering starts it, leaving stops and removes it.
+
+    `major`: PostgreSQL's major version (16, 17, 18, and whatever Debian has installed).
+    `settings`: server parameters written to postgresql.conf before the first start.
+    `databases`: databases to create, owned by the administrator.
+    `admin_user`: the administrator's name.
+    `admin_replication`: whether the administrator has REPLICATION from the start.
+    """
+
+    def __init__(
+        self,
+        major: int = 17,
+        *,
+        settings: Mapping[str, str] | None = None,
+        databases: Sequence[str] = ("postgres",),
+        admin_user: str = "cdc_admin",
+        admin_replication: bool = True,
+    ) -> None:
+        self.major = major
+        self.host = HOST
+        self.port = 0
+        self.admin_user = admin_user
+        self.admin_password = secrets.token_urlsafe(18)
+        self._settings = dict(settings or {})
+        self._databases = tuple(databases)
+        self._admin_replication = admin_replication
+        self._account = distributions.server_account()
+        self._keeper: subprocess.Popen[str] | None = None
+        self.folder = Path()
+        self._distribution = distributions.find(major)
+
+    # Life
+
+    def __enter__(self) -> EmbeddedPostgres:
+        try:
+            self._create()
+            self.start()
+            self._set_up()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.remove()
+
+    def start(self) -> None:
+        """Start the server and wait until it accepts connections."""
+        with (self.folder / "server.log").open("ab") as log:
+            process = subprocess.Popen(
+                [self._distribution.tool("postgres"), "-D", str(self.data_dir)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,
+                **self._account.popen_arguments,  # type: ignore[call-overload]
+            )
+        self._process = process
+        deadline = time.monotonic() + _START_SECONDS
+        while True:
+            if process.poll() is not None:
+                raise RuntimeError(f"PostgreSQL {self.major} did not start:\n{self.log_tail()}")
+            try:
+                self.superuser().close()
+            except psycopg.OperationalError as error:
+                if time.monotonic() > deadline:
+                    raise TimeoutError(
+                        f"PostgreSQL {self.major} did not answer within {_START_SECONDS} s: "
+                        f"{error}\n{self.log_tail()}"
+                    ) from None
+                time.sleep(0.02)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Stop the server as `pg_ctl stop -m fast` does; its data stay."""
+        keeper.stop_postmaster(self.folder, signal.SIGINT)
+        self._process.wait()
+
+    def restart(self) -> None:
+        """Stop and start: static parameters come into effect, connections are lost."""
+        self.stop()
+        self.start()
+
+    def remove(self) -> None:
+        """Stop the server and remove its folder."""
+        if self._keeper is not None:
+            self._keeper.communicate("")
+            self._keeper = None
+        with contextlib.suppress(AttributeError, subprocess.TimeoutExpired):
+            self._process.wait(5)
+
+    def leave_running(self) -> None:
+        """Let the server outlive this process."""
+        if self._keeper is not None:
+            self._keeper.communicate("keep")
+            self._keeper = None
+
+    # Access
+
+    @property
+    def data_dir(self) -> Path:
+        """The server's data directory."""
+        return self.folder / "data"
+
+    @property
+    def root_certificate(self) -> Path:
+        """The certificate to verify the server with (`sslrootcert`)."""
+        return self.folder / "server.crt"
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether this build speaks TLS."""
+        return self._distribution.has_tls
+
+    @property
+    def ssl_mode(self) -> str:
+        """The `sslmode` to connect with."""
+        return "require" if self.has_tls else "disable"
+
+    @property
+    def library_dir(self) -> Path:
+        """The folder that holds what shared_preload_libraries can load."""
+        return self._distribution.library_dir
+
+    def tool(self, name: str) -> str:
+        """The path of one of PostgreSQL's programs."""
+        return self._distribution.tool(name)
+
+    def superuser(self, database: str = "postgres") -> psycopg.Connection[tuple[Any, ...]]:
+        """An autocommit connection as the bootstrap superuser, through the private socket."""
+        return psycopg.connect(
+            host=str(self.folder), port=self.port, user=SUPERUSER, dbname=database, autocommit=True
+        )
+
+    def connect(
+        self, database: str, user: str | None = None, password: str | None = None
+    ) -> psycopg.Connection[tuple[Any, ...]]:
+        """An autocommit connection over TCP, by default as the administrator."""
+        return psycopg.connect(
+            host=self.host,
+            port=self.port,
+            user=user or self.admin_user,
+            password=password or self.admin_password,
+            dbname=database,
+            sslmode=self.ssl_mode,
+            autocommit=True,
+        )
+
+    def client_environment(
+        self, database: str, user: str | None = None, password: str | None = None
+    ) -> dict[str, str]:
+        """The environment with which libpq's programs (psql, pgbench) reach the server."""
+        return {
+            **os.environ,
+            "PGHOST": self.host,
+            "PGPORT": str(self.port),
+            "PGUSER": user or self.admin_user,
+            "PGPASSWORD": password or self.admin_password,
+            "PGDATABASE": database,
+            "PGSSLMODE": self.ssl_mode,
+        }
+
+    def log_tail(self, lines: int = 20) -> str:
+        """The end of the server's log."""
+        log = self.folder / "server.log"
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+
+    # Making
+
+    def _create(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="azure-postgres-"))
+        self._account.own(self.folder)
+        self._keeper = _start_keeper(self.folder)
+        self._distribution = self._distribution.reachable_by(
+            self._account, self.folder / "programs"
+        )
+        self._initdb()
+        self.port = _free_port()
+        certificates.write_certificate(self.root_certificate, self.folder / "server.key")
+        self._account.own(self.folder / "server.key")
+        (self.data_dir / "pg_hba.conf").write_text(
+            _HBA.format(superuser=SUPERUSER, kind="hostssl" if self.has_tls else "host")
+        )
+        with (self.data_dir / "postgresql.conf").open("a") as conf:
+            for name, value in (_SPEED | self._own_settings() | self._settings).items():
+                quoted = value.replace("'", "''")
+                conf.write(f"{name} = '{quoted}'\n")
+
+    def _initdb(self) -> None:
+        command = [self._distribution.tool("initdb"), "-D", str(self.data_dir), "-U", SUPERUSER]
+        command += ["-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync", "--no-instructions"]
+        if self.major >= 18:
+            # pg_upgrade wants both clusters alike, and 16 was made without checksums.
+            command.append("--no-data-checksums")
+        result = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            check=False,
+            **self._account.popen_arguments,  # type: ignore[call-overload]
+        )
+        if result.returncode:
+            raise RuntimeError(f"initdb of PostgreSQL {self.major} failed: {result.stderr.strip()}")
+
+    def _own_settings(self) -> dict[str, str]:
+        settings = {
+            "listen_addresses": self.host,
+            "port": str(self.port),
+            "unix_socket_directories": str(self.folder),
+            "logging_collector": "off",
+        }
+        if self.has_tls:
+            settings |= {
+                "ssl": "on",
+                "ssl_cert_file": str(self.root_certificate),
+                "ssl_key_file": str(self.folder / "server.key"),
+            }
+        return settings
+
+    def _set_up(self) -> None:
+        admin = sql.Identifier(self.admin_user)
+        replication = sql.SQL("REPLICATION" if self._admin_replication else "NOREPLICATION")
+        with self.superuser() as connection:
+            connection.execute("CREATE ROLE azure_pg_admin NOLOGIN")
+            connection.execute(
+                sql.SQL(
+                    "CREATE ROLE {} LOGIN CREATEROLE CREATEDB {} PASSWORD {} IN ROLE azure_pg_admin"
+                ).format(admin, replication, sql.Literal(self.admin_password))
+            )
+            self._grant_predefined_roles(connection)
+            for database in self._databases:
+                there = database == "postgres"
+                statement = (
+                    "ALTER DATABASE {} OWNER TO {}" if there else "CREATE DATABASE {} OWNER {}"
+                )
+                connection.execute(sql.SQL(statement).format(sql.Identifier(database), admin))
+
+    def _grant_predefined_roles(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        roles = ["pg_monitor", "pg_signal_backend"]
+        if self.major >= 14:
+            roles.append("pg_read_all_data")
+        for role in roles:
+            connection.execute(
+                sql.SQL("GRANT {} TO azure_pg_admin WITH ADMIN OPTION").format(sql.Identifier(role))
+            )
+
+
+def _start_keeper(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "azure_postgres_rehearsal.keeper", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None  # noqa: S101 - it was asked for just above
+    process.stdout.readline()
+    return process
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port

@@ -1,0 +1,272 @@
+"""The real Pulumi engine, run on a copy of a project's settings in a folder of its own.
+
+The program, its policies and its components run from where they are. Only Pulumi.yaml and the
+stack's file are copied, so that secrets and what the rehearsal fills in stay out of the project.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import secrets
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ENGINE_BIN = Path(".engine") / "bin"
+
+# Stand-in, and the Python package whose version of the plugin the program asks for.
+_PLUGINS = {
+    "azure-native": ("azure_postgres_rehearsal.plugins.azure_native", "pulumi_azure_native"),
+    "postgresql": ("azure_postgres_rehearsal.plugins.postgresql", "pulumi_postgresql"),
+}
+_CHANGES = frozenset({"create", "update", "delete", "replace", "create-replacement", "refresh"})
+
+
+class PulumiFailed(Exception):  # noqa: N818 - reads better where it is raised
+    """Pulumi ended with an error; what it said is in `outcome`."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        super().__init__(f"pulumi {outcome.command} failed")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one run of the engine did."""
+
+    command: str
+    returncode: int
+    text: str
+    """What it printed, where that was captured."""
+    operations: Mapping[str, int] = field(default_factory=dict)
+    """Resources by operation, such as create, update, same."""
+
+    @property
+    def resources(self) -> int:
+        """How many resources took part."""
+        return sum(self.operations.values())
+
+    @property
+    def changed(self) -> int:
+        """How many of them were not left as they were."""
+        return sum(count for name, count in self.operations.items() if name in _CHANGES)
+
+
+class Engine:
+    """Pulumi for one stack of one project, with a state, a home and plugins of its own.
+
+    `settings` replace or complete keys of the stack's file; `secret_settings` go in encrypted.
+    """
+
+    def __init__(
+        self,
+        project: Path,
+        stack: str,
+        folder: Path,
+        settings: Mapping[str, Any],
+        secret_settings: Mapping[str, str],
+        environment: Mapping[str, str],
+    ) -> None:
+        self.stack = stack
+        self.folder = folder
+        self._project = project.resolve()
+        self._namespace = ""
+        self.environment = self._environment(environment)
+        self._copy_project(settings)
+        install_plugins(folder / "home")
+        self._run_quietly("stack", "init", stack)
+        for key, value in secret_settings.items():
+            self._run_quietly("config", "set", "--secret", self._key(key), stdin=value)
+
+    # Commands
+
+    def up(self, *arguments: str, capture: bool = False, check: bool = True) -> Outcome:
+        """Preview and update, as in a pipeline."""
+        return self._run("up", "--yes", *arguments, capture=capture, check=check)
+
+    def preview(self, *arguments: str, capture: bool = False, check: bool = True) -> Outcome:
+        """What `up` would change."""
+        return self._run("preview", *arguments, capture=capture, check=check)
+
+    def refresh(self, *arguments: str, capture: bool = False, check: bool = True) -> Outcome:
+        """Bring the state in line with what is there."""
+        return self._run("refresh", "--yes", *arguments, capture=capture, check=check)
+
+    def destroy(self, *arguments: str, capture: bool = False, check: bool = True) -> Outcome:
+        """Take down what is not protected."""
+        return self._run("destroy", "--yes", *arguments, capture=capture, check=check)
+
+    def unprotect(self) -> None:
+        """Release everything that is protected."""
+        self._run_quietly("state", "unprotect", "--all", "--yes")
+
+    def outputs(self) -> dict[str, Any]:
+        """The stack's outputs, secrets in plain text."""
+        found: dict[str, Any] = json.loads(
+            self._run_quietly("stack", "output", "--json", "--show-secrets")
+        )
+        return found
+
+    def state(self) -> dict[str, Any]:
+        """The stack's state, secrets encrypted."""
+        found: dict[str, Any] = json.loads(self._run_quietly("stack", "export"))
+        return found
+
+    def set_config(self, key: str, value: object) -> None:
+        """Change a setting of the rehearsed stack, as an edit of its file would."""
+        content = yaml.safe_load(self._stack_file.read_text())
+        content["config"][self._key(key)] = value
+        self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    # Making
+
+    @property
+    def _stack_file(self) -> Path:
+        return self.folder / f"Pulumi.{self.stack}.yaml"
+
+    def _key(self, key: str) -> str:
+        return f"{self._namespace}:{key}"
+
+    def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
+        inherited = {
+            key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "PG"))
+        }
+        path = [str(Path(sys.prefix) / "bin"), *self._engine_path(), os.environ.get("PATH", "")]
+        return inherited | {
+            "PATH": os.pathsep.join(path),
+            "PULUMI_HOME": str(self.folder / "home"),
+            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
+            "PULUMI_CONFIG_PASSPHRASE": secrets.token_urlsafe(18),
+            "PULUMI_SKIP_UPDATE_CHECK": "1",
+            # Looking for plugins online is half of the time of a small up.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "1",
+            # Opens --event-log, from which the counts come.
+            "PULUMI_DEBUG_COMMANDS": "1",
+            **given,
+        }
+
+    def _engine_path(self) -> list[str]:
+        built = self._project / ENGINE_BIN
+        return [str(built)] if (built / "pulumi").is_file() else []
+
+    def _copy_project(self, settings: Mapping[str, Any]) -> None:
+        (self.folder / "state").mkdir(parents=True)
+        description = yaml.safe_load((self._project / "Pulumi.yaml").read_text())
+        self._namespace = description["name"]
+        source = self._project / description.get("stackConfigDir", ".")
+        description["main"] = str(self._project / description.get("main", "."))
+        description["stackConfigDir"] = "."
+        description["runtime"]["options"]["virtualenv"] = sys.prefix
+        (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
+        content = yaml.safe_load((source / f"Pulumi.{self.stack}.yaml").read_text())
+        config = {
+            key: value for key, value in content["config"].items() if not _is_encrypted(value)
+        }
+        for key, value in settings.items():
+            config[self._key(key)] = value
+        self._stack_file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+
+    # Running
+
+    def _run(self, command: str, *arguments: str, capture: bool, check: bool) -> Outcome:
+        events = self.folder / "events.json"
+        events.unlink(missing_ok=True)
+        options = ["--stack", self.stack, "--non-interactive", "--color", "never"]
+        result = subprocess.run(
+            ["pulumi", command, *options, "--event-log", str(events), *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.STDOUT if capture else None,
+            text=True,
+            check=False,
+        )
+        outcome = Outcome(command, result.returncode, result.stdout or "", _operations(events))
+        if check and result.returncode:
+            raise PulumiFailed(outcome)
+        return outcome
+
+    def _run_quietly(self, *command: str, stdin: str | None = None) -> str:
+        stack = () if command[:2] == ("stack", "init") else ("--stack", self.stack)
+        result = subprocess.run(
+            ["pulumi", *command, *stack, "--non-interactive"],
+            cwd=self.folder,
+            env=self.environment,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            text = result.stdout + result.stderr
+            raise PulumiFailed(Outcome(" ".join(command[:2]), result.returncode, text))
+        return result.stdout
+
+
+def install_plugins(home: Path) -> None:
+    """Install each provider plugin below PULUMI_HOME: the real one where it is, or the stand-in.
+
+    The real azure-native plugin would talk to the real Azure, so that is always the stand-in.
+    """
+    for name, (module, package) in _PLUGINS.items():
+        executable = f"pulumi-resource-{name}"
+        folder = home / "plugins" / f"resource-{name}-v{_plugin_version(package)}"
+        folder.mkdir(parents=True)
+        real = installed_plugin(name) if name != "azure-native" else None
+        if real is not None:
+            (folder / executable).symlink_to(real)
+            continue
+        script = folder / executable
+        script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m {module} "$@"\n')
+        script.chmod(script.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+
+
+def installed_plugin(name: str) -> Path | None:
+    """The newest real plugin that the user has installed, or that is on PATH."""
+    executable = f"pulumi-resource-{name}"
+    home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
+    found = (home / "plugins").glob(f"resource-{name}-v*/{executable}")
+    newest = max(found, key=lambda path: _version_key(path.parent.name), default=None)
+    if newest is not None:
+        return newest.resolve()
+    on_path = shutil.which(executable)
+    return Path(on_path).resolve() if on_path else None
+
+
+def _version_key(folder: str) -> tuple[int, ...]:
+    numbers = folder.rpartition("-v")[2].split(".")
+    return tuple(int(part) if part.isdigit() else 0 for part in numbers)
+
+
+def _plugin_version(package: str) -> str:
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise FileNotFoundError(f"the Python package {package} is not installed")
+    description = json.loads(Path(spec.origin).with_name("pulumi-plugin.json").read_text())
+    return str(description["version"])
+
+
+def _operations(events: Path) -> dict[str, int]:
+    """The counts of the last summary: an `up` writes one for its preview and one for itself."""
+    summaries = [event["summaryEvent"] for event in _events(events) if "summaryEvent" in event]
+    return dict(summaries[-1]["resourceChanges"]) if summaries else {}
+
+
+def _events(file: Path) -> Iterator[dict[str, Any]]:
+    if file.is_file():
+        for line in file.read_text().splitlines():
+            yield json.loads(line)
+
+
+def _is_encrypted(value: object) -> bool:
+    return isinstance(value, Mapping) and set(value) == {"secure"}

@@ -1,0 +1,60 @@
+"""The process that owns an embedded server: it ends the server when its maker is gone.
+
+It reads its standard input. A maker that stops, is interrupted or crashes closes that pipe, and
+the keeper stops PostgreSQL and removes its folder; a maker that writes `keep` leaves both alone.
+
+    python -m azure_postgres_rehearsal.keeper FOLDER
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+
+_PATIENCE_SECONDS = 20
+
+
+def running_postmaster(folder: Path) -> int | None:
+    """The process id of the server in FOLDER/data, if one is running."""
+    try:
+        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        os.kill(pid, 0)
+    except (OSError, ValueError, IndexError):
+        return None
+    return pid
+
+
+def stop_postmaster(folder: Path, how: signal.Signals) -> None:
+    """Stop the server in FOLDER/data and wait until it is gone."""
+    pid = running_postmaster(folder)
+    if pid is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, how)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while running_postmaster(folder) == pid:
+        if time.monotonic() > deadline:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            return
+        time.sleep(0.02)
+
+
+def main(folder: Path) -> None:
+    """Wait for the maker, then clean up."""
+    for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(interrupt, signal.SIG_IGN)
+    print("ready", flush=True)
+    if sys.stdin.read().strip() == "keep":
+        return
+    stop_postmaster(folder, signal.SIGQUIT)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
