@@ -1,0 +1,52 @@
+"""Storage auto-grow, as the page advises.
+
+It does not answer WAL growth: Azure grows the storage for data, not for WAL that a slot retains.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+
+from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
+from azure_postgres_cdc.dynamic import CdcProvider, Props
+
+
+class StorageAutoGrowProvider(CdcProvider):
+    """Turns auto-grow on where it is off, and touches nothing else of the server."""
+
+    identity = ("serverId",)
+
+    def make(self, props: Props) -> Props:
+        server = FlexibleServer(ServerId.parse(props["serverId"]))
+        if not server.auto_grow():
+            server.enable_auto_grow()
+        return props
+
+    def change(self, olds: Props, news: Props) -> Props:
+        return olds | self.make(news)
+
+    def look(self, props: Props) -> Props:
+        return props | {"enabled": FlexibleServer(ServerId.parse(props["serverId"])).auto_grow()}
+
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        return f"{props['serverId']}/storage/autoGrow"
+
+
+class StorageAutoGrow(Resource, module="azure-postgres-cdc", name="StorageAutoGrow"):
+    """Storage auto-grow on a server that exists. It stays on when the resource is deleted.
+
+    A `Server` of pulumi-azure-native would own the whole server; this touches one setting.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        server_id: pulumi.Input[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {"serverId": server_id, "enabled": True}
+        super().__init__(StorageAutoGrowProvider(), resource_name, props, opts)

@@ -1,0 +1,79 @@
+"""What goes into the connector's form, field by field, under the page's names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+
+
+class SshArgs(TypedDict):
+    """The SSH server in your network through which the connector reaches the database."""
+
+    host: str
+    """Its host name or address."""
+    port: NotRequired[int]
+    """Default 22."""
+    user: NotRequired[str]
+    """Default `streamkap`."""
+
+
+class FormArgs(TypedDict):
+    """What the form asks for beyond the database itself. Every key has the page's default."""
+
+    name: NotRequired[str]
+    """The connector's name. Default: the database's name."""
+    sslMode: NotRequired[str]
+    """`require` (default) or `disable`: whether the connector's own connection is encrypted."""
+    ssh: NotRequired[SshArgs]
+    """Connect through an SSH tunnel. Default: not."""
+    signalSchema: NotRequired[str]
+    """The schema of `streamkap_signal`. Default `streamkap`."""
+    heartbeatSchema: NotRequired[str]
+    """The schema of `streamkap_heartbeat`. Default: the signal table's."""
+    prefixWithDatabaseName: NotRequired[bool]
+    """Topics are named DatabaseName_TopicName. Default false."""
+    binaryHandling: NotRequired[str]
+    """`bytes` (default), `base64`, `base64-url-safe` or `hex`."""
+
+
+def connector_settings(
+    *,
+    hostname: pulumi.Input[str],
+    port: pulumi.Input[int],
+    database: str,
+    username: str,
+    password: pulumi.Input[str],
+    read_only: bool,
+    signal_schema: str | None,
+    heartbeat_schema: str | None,
+    slot: str,
+    publication: str,
+    schemas: Sequence[str] | None,
+    tables: pulumi.Input[Sequence[str]],
+    form: FormArgs,
+) -> dict[str, Any]:
+    """The form's fields in the page's order. Only the password is a secret."""
+    ssh = form.get("ssh")
+    return {
+        "name": form.get("name", database),
+        "hostname": hostname,
+        "port": port,
+        "connectViaSshTunnel": ssh is not None,
+        **({"ssh": {"port": 22, "user": "streamkap", **ssh}} if ssh else {}),
+        "username": username,
+        "password": pulumi.Output.secret(password),
+        "database": database,
+        "readOnly": "Yes" if read_only else "No",
+        "heartbeats": True,
+        "heartbeatTableSchema": heartbeat_schema,
+        "signalTableSchema": signal_schema,
+        "replicationSlotName": slot,
+        "publicationName": publication,
+        "sslMode": form.get("sslMode", "require"),
+        "prefixWithDatabaseName": form.get("prefixWithDatabaseName", False),
+        "representBinaryDataAs": form.get("binaryHandling", "bytes"),
+        "schemas": schemas,
+        "tables": tables,
+    }

@@ -1,0 +1,83 @@
+"""What is captured from a database: exactly one of four ways to say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import TableName
+
+
+class CaptureArgs(TypedDict):
+    """The capture set: exactly one key. Plain values, because they shape the resources."""
+
+    tables: NotRequired[Sequence[str]]
+    """Names as in SQL: `public.orders`, `"Odd Schema"."Tab""le"`."""
+    schemas: NotRequired[Sequence[str]]
+    """Every table of these schemas, looked up at each `pulumi up`. Names as they are, no quotes."""
+    allTables: NotRequired[bool]
+    """Every table, present and future (FOR ALL TABLES). Needs a superuser on plain PostgreSQL."""
+
+
+def capture_fault(capture: Mapping[str, Any]) -> str | None:
+    """What is wrong with the shape of a capture set, if anything."""
+    given = [key for key in ("tables", "schemas", "allTables") if capture.get(key)]
+    if len(given) != 1:
+        found = ", ".join(given) or "none"
+        return f"needs exactly one of tables, schemas and allTables (found: {found})"
+    return None
+
+
+def normalised(capture: CaptureArgs) -> dict[str, Any]:
+    """The same capture set, sorted and without repetitions: the order of a list means nothing."""
+    if "tables" in capture:
+        return {
+            "tables": [str(table) for table in sorted(map(TableName.parse, set(capture["tables"])))]
+        }
+    if "schemas" in capture:
+        return {"schemas": sorted(set(capture["schemas"]))}
+    return {"allTables": True}
+
+
+def captured_schemas(capture: CaptureArgs) -> list[str] | None:
+    """The schemas of a capture set; None for all of them."""
+    if capture.get("allTables"):
+        return None
+    if "schemas" in capture:
+        return sorted(set(capture["schemas"]))
+    return sorted({TableName.parse(text).schema for text in capture.get("tables", ())})
+
+
+def resolve(
+    connection: Connection, capture: Mapping[str, Any], own: Sequence[TableName]
+) -> list[TableName]:
+    """The tables that a capture set means now, without our own (signal, heartbeat).
+
+    Raises one CdcError that lists every table or schema that cannot be captured.
+    """
+    if capture.get("allTables"):
+        found = tables.in_schemas(connection, tables.user_schemas(connection))
+        return [table for table in found if table not in own]
+    if capture.get("schemas"):
+        missing = tables.missing_schemas(connection, capture["schemas"])
+        if missing:
+            raise CdcError(
+                _refusal(connection, [f"schema {name} does not exist" for name in missing])
+            )
+        wanted = tables.in_schemas(connection, capture["schemas"])
+    else:
+        wanted = sorted({TableName.parse(text) for text in capture["tables"]})
+    wanted = [table for table in wanted if table not in own]
+    faults = [table.fault for table in tables.describe(connection, wanted) if table.fault]
+    if faults:
+        raise CdcError(_refusal(connection, faults))
+    return wanted
+
+
+def _refusal(connection: Connection, faults: Sequence[str]) -> str:
+    database = connection.info.dbname
+    shown = "; ".join(faults[:20]) + (f"; and {len(faults) - 20} more" if len(faults) > 20 else "")
+    return f"database {database} cannot be captured as asked: {shown}. Remedy: correct `capture`"

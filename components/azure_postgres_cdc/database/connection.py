@@ -1,0 +1,119 @@
+"""How the administrator's connections are described and made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NotRequired, TypedDict
+
+import psycopg
+import pulumi
+from psycopg import sql
+
+from azure_postgres_cdc.errors import CdcError
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+DEFAULT_PORT = 5432
+DEFAULT_SSL_MODE = "require"
+CONNECT_TIMEOUT_SECONDS = 15
+
+# Which words of libpq's message lead to which remedy. The first that is found counts.
+_REMEDIES = (
+    ("password authentication failed", "check connection.user and adminPassword"),
+    ("no pg_hba.conf entry", "check connection.sslMode; Azure lets in TLS connections only"),
+    ("does not support SSL", "turn TLS on at the server, or set connection.sslMode to disable"),
+    ("certificate verify failed", "check connection.sslRootCert"),
+    ("root certificate file", "check connection.sslRootCert"),
+    ("server certificate for", "check connection.host, or use connection.sslMode: verify-ca"),
+    ("does not exist", "check the name"),
+    ("starting up", "wait until the server is up"),
+    ("shutting down", "wait until the server is up"),
+    ("remaining connection slots", "end idle connections or raise max_connections"),
+    ("too many connections", "end idle connections or raise max_connections"),
+)
+_NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
+
+
+class ConnectionArgs(TypedDict):
+    """How to reach the server as its administrator."""
+
+    host: NotRequired[pulumi.Input[str]]
+    """The server's host name or address. Default with `management: existing`: its name in Azure."""
+    user: str
+    """The administrator: on Azure, the server's administrator login."""
+    password: pulumi.Input[str]
+    """The administrator's password; make it a secret."""
+    port: NotRequired[pulumi.Input[int]]
+    """TCP port. Default 5432."""
+    sslMode: NotRequired[pulumi.Input[str]]
+    """`require` (default), `verify-ca`, `verify-full`, or `disable` where the server has no TLS."""
+    sslRootCert: NotRequired[pulumi.Input[str]]
+    """A file with the certificate authority's certificate, for `verify-ca` and `verify-full`."""
+
+
+def connection_props(args: ConnectionArgs) -> dict[str, pulumi.Input[Any]]:
+    """The connection as a property of a dynamic resource, defaults filled in."""
+    props: dict[str, pulumi.Input[Any]] = {
+        "host": args["host"],  # CdcServer has filled it in
+        "port": args.get("port", DEFAULT_PORT),
+        "user": args["user"],
+        "password": pulumi.Output.secret(args["password"]),
+        "sslMode": args.get("sslMode", DEFAULT_SSL_MODE),
+    }
+    if "sslRootCert" in args:
+        props["sslRootCert"] = args["sslRootCert"]
+    return props
+
+
+@contextmanager
+def connect(
+    connection: Mapping[str, Any], database: str, *, autocommit: bool = False
+) -> Iterator[Connection]:
+    """A connection that is closed at the end; committed, unless an error is raised.
+
+    Raises a CdcError, in one line and without the password, where none can be made.
+    """
+    where = f"{connection['host']}:{int(connection['port'])}"
+    try:
+        opened = psycopg.connect(**_parameters(connection, database), autocommit=autocommit)
+    except psycopg.OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise CdcError(
+            f"cannot connect to database {database} on {where} as {connection['user']}: {reason}. "
+            f"Remedy: {_remedy(reason)}"
+        ) from None
+    with opened:
+        yield opened
+
+
+def _parameters(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
+    parameters: dict[str, Any] = {
+        "host": connection["host"],
+        "port": int(connection["port"]),
+        "user": connection["user"],
+        "password": connection["password"],
+        "dbname": database,
+        "sslmode": connection["sslMode"],
+        "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+        "application_name": "azure-postgres-cdc",
+        # Nobody's function or table may stand in for the catalog's.
+        "options": "-c search_path=pg_catalog",
+        "keepalives_idle": 30,
+    }
+    if connection.get("sslRootCert"):
+        parameters["sslrootcert"] = connection["sslRootCert"]
+    return parameters
+
+
+def _remedy(reason: str) -> str:
+    for words, remedy in _REMEDIES:
+        if words in reason:
+            return remedy
+    return _NO_ROUTE
+
+
+def rows(connection: Connection, query: str, *parameters: Any) -> list[Any]:
+    """All rows of a query; a single column is unpacked."""
+    result = connection.execute(sql.SQL(query), parameters or None).fetchall()
+    return [row[0] for row in result] if result and len(result[0]) == 1 else result

@@ -1,0 +1,153 @@
+"""What the signal table and the heartbeat table share: a fixed shape, and grants to write."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import pulumi
+from psycopg import sql
+
+from azure_postgres_cdc.database.connection import (
+    Connection,
+    ConnectionArgs,
+    connect,
+    connection_props,
+    rows,
+)
+from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import TableName, listed
+
+PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
+
+_COLUMNS = """
+SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+       coalesce(a.attnum = ANY(i.indkey), false)
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisprimary
+WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum
+"""
+_GRANTED = """
+SELECT pg_get_userbyid(acl.grantee) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) acl
+WHERE n.nspname = %s AND c.relname = %s
+GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
+"""
+
+Column = tuple[str, str, bool, bool]
+"""Name, type, NOT NULL, part of the primary key."""
+
+
+class ConnectorTableProvider(CdcProvider):
+    """Creates a table of the connector's, with its grants, through psycopg."""
+
+    identity = ("database", "schema")
+
+    table: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    statements: ClassVar[tuple[str, ...]]
+    """How to make it. Placeholders: `{table}`, `{roles}` that write to it, `{id_sequence}`."""
+    grants: ClassVar[tuple[str, ...]] = (
+        "GRANT SELECT, INSERT, UPDATE ON TABLE {table} TO {roles}",
+    )
+
+    def make(self, props: Props) -> Props:
+        name = self._name(props)
+        with connect(props["connection"], props["database"]) as connection:
+            found = _columns(connection, name)
+            with explained(f"cannot create table {name}"):
+                if not found:
+                    self._run(connection, props, self.statements)
+                elif found != list(self.columns):
+                    raise CdcError(self._refusal(name, found))
+                self._run(connection, props, self.grants)
+        return props
+
+    def change(self, olds: Props, news: Props) -> Props:
+        name = self._name(news)
+        dropped = set(olds["roles"]) - set(news["roles"])
+        with (
+            connect(news["connection"], news["database"]) as connection,
+            explained(f"cannot change the grants on table {name}"),
+        ):
+            for role in sorted(dropped):
+                revoke = sql.SQL("REVOKE ALL ON TABLE {} FROM {}")
+                connection.execute(revoke.format(name.identifier, sql.Identifier(role)))
+            self._run(connection, news, self.grants)
+        return olds | news
+
+    def look(self, props: Props) -> Props | None:
+        name = self._name(props)
+        with connect(props["connection"], props["database"]) as connection:
+            found = _columns(connection, name)
+            if not found:
+                return None
+            if found != list(self.columns):
+                raise CdcError(self._refusal(name, found))
+            granted = rows(connection, _GRANTED, name.schema, name.name, list(PRIVILEGES))
+        return props | {"roles": sorted(set(props["roles"]) & set(granted))}
+
+    def remove(self, props: Props) -> None:
+        name = self._name(props)
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(f"cannot drop table {name}"),
+        ):
+            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name.identifier))
+
+    def _name(self, props: Props) -> TableName:
+        return TableName(props["schema"], self.table)
+
+    def _run(self, connection: Connection, props: Props, statements: Sequence[str]) -> None:
+        name = self._name(props)
+        roles = sql.SQL(", ").join(map(sql.Identifier, props["roles"]))
+        for statement in statements:
+            text = sql.SQL(statement)
+            connection.execute(
+                text.format(
+                    table=name.identifier,
+                    roles=roles,
+                    id_sequence=sql.Identifier(name.schema, f"{name.name}_id_seq"),
+                )
+            )
+
+    def _refusal(self, name: TableName, found: Sequence[Column]) -> str:
+        wanted = [_spelt(column) for column in self.columns]
+        have = [_spelt(column) for column in found]
+        lacks = [column for column in wanted if column not in have]
+        extra = [column for column in have if column not in wanted]
+        differences = [
+            f"it lacks {listed(lacks)}" if lacks else "",
+            f"it has {listed(extra)} instead" if extra else "",
+            "" if lacks or extra else "its columns are in another order",
+        ]
+        return (
+            f"table {name} is there already, but is not the connector's: "
+            f"{', '.join(filter(None, differences))}. Remedy: rename or drop it, or choose another "
+            "schema for it"
+        )
+
+
+def connector_table_props(
+    connection: ConnectionArgs, database: str, schema: str, roles: Sequence[str]
+) -> dict[str, pulumi.Input[Any]]:
+    """The properties of such a table."""
+    return {
+        "connection": connection_props(connection),
+        "database": database,
+        "schema": schema,
+        "roles": sorted(roles),
+    }
+
+
+def _columns(connection: Connection, name: TableName) -> list[Column]:
+    return [tuple(row) for row in rows(connection, _COLUMNS, name.schema, name.name)]
+
+
+def _spelt(column: Column) -> str:
+    name, type_, not_null, primary = column
+    suffix = " PRIMARY KEY" if primary else " NOT NULL" if not_null else ""
+    return f"{name} {type_}{suffix}"

@@ -1,0 +1,155 @@
+"""The parameters that PostgreSQL has in effect, which is not always what is configured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+from pulumi.dynamic import Resource
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database.connection import (
+    Connection,
+    ConnectionArgs,
+    connect,
+    connection_props,
+    rows,
+)
+from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.errors import CdcError
+
+WAIT_SECONDS = 900
+"""How long a restart may take until PostgreSQL answers with the new values."""
+
+
+class _NotYet(Exception):  # noqa: N818 - a state to wait for, not an error
+    pass
+
+
+class EffectiveParametersProvider(CdcProvider):
+    """Checks, and after a restart waits for, the values that logical replication needs."""
+
+    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - the base's signature
+        if not news["wait"]:
+            with connect(news["connection"], news["database"]) as connection:
+                _check_server(connection)
+                _check_values(connection, news["required"])
+        return news
+
+    def make(self, props: Props) -> Props:
+        if props["wait"]:
+            _wait(props)
+        return props
+
+    def change(self, olds: Props, news: Props) -> Props:
+        return olds | self.make(news)
+
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        connection = props["connection"]
+        return f"{connection['host']}:{int(connection['port'])}"
+
+
+class EffectiveParameters(Resource, module="azure-postgres-cdc", name="EffectiveParameters"):
+    """The server answers, is a primary, and has what logical replication needs in effect.
+
+    `wait`: after a restart, wait until it is so. Otherwise (a server that another tool owns) the
+    values are looked at in every preview: wal_level must be right, and numbers that are lower
+    than advised give a warning.
+    """
+
+    def __init__(
+        self,
+        resource_name: str,
+        connection: ConnectionArgs,
+        database: str,
+        required: Mapping[str, str],
+        *,
+        wait: bool,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "connection": connection_props(connection),
+            "database": database,
+            "required": dict(required),
+            "wait": wait,
+        }
+        super().__init__(EffectiveParametersProvider(), resource_name, props, opts)
+
+
+def _check_server(connection: Connection) -> None:
+    info = connection.info
+    capabilities.check("logical replication with publications", info.server_version)
+    if rows(connection, "SELECT pg_is_in_recovery()")[0]:
+        raise CdcError(
+            f"{info.host}:{info.port} is a read replica, on which nothing can be created. Remedy: "
+            "give the primary in connection.host, or use snapshots: read-only from the primary's "
+            "publication"
+        )
+
+
+def _check_values(connection: Connection, required: Mapping[str, str]) -> None:
+    """Refuse what cannot work, warn of what may not."""
+    warnings = []
+    for name, found, wanted in _unmet(connection, required):
+        if not wanted.isdigit():
+            raise CdcError(
+                f"{name} is {found} in effect, needed {wanted}: without it no change can be "
+                f"captured. Remedy: ALTER SYSTEM SET {name} = '{wanted}' (on Azure: the server's "
+                "parameters), then restart the server"
+            )
+        warnings.append(
+            f"{name} is {found} in effect, the page advises at least {wanted}: "
+            "'out of background worker slots' may follow"
+        )
+    warn(warnings)
+
+
+def _wait(props: Props) -> None:
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception_type((_NotYet, CdcError)),
+            wait=wait_fixed(1),
+            stop=stop_after_delay(WAIT_SECONDS),
+        ):
+            with attempt:
+                _look(props)
+    except RetryError as error:
+        reason = error.last_attempt.exception()
+        raise CdcError(
+            f"after {WAIT_SECONDS} s the server does not have its new parameters in effect: "
+            f"{reason}. Remedy: look at the server's activity log, then run pulumi up again"
+        ) from None
+
+
+def _look(props: Props) -> None:
+    with connect(props["connection"], props["database"]) as connection:
+        _check_server(connection)
+        unmet = _unmet(connection, props["required"])
+        if unmet:
+            raise _NotYet(
+                "; ".join(f"{name} is {found}, not {want}" for name, found, want in unmet)
+            )
+
+
+def _unmet(connection: Connection, required: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """Name, value in effect and value needed of each parameter that falls short."""
+    found = dict(
+        rows(
+            connection,
+            "SELECT name, setting FROM pg_settings WHERE name = ANY(%s)",
+            list(required),
+        )
+    )
+    return [
+        (name, found.get(name, "unknown"), wanted)
+        for name, wanted in sorted(required.items())
+        if not _meets(found.get(name, ""), wanted)
+    ]
+
+
+def _meets(found: str, wanted: str) -> bool:
+    if wanted.isdigit():
+        return found.isdigit() and int(found) >= int(wanted)
+    return found.lower() == wanted.lower()

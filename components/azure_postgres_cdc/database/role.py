@@ -1,0 +1,140 @@
+"""The connector's roles, and the administrator's right to make them.
+
+Roles belong to the whole server, so they are made once per server and not once per database.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+
+import psycopg
+import pulumi
+import pulumi_postgresql as postgresql
+from pulumi.dynamic import Resource
+
+from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
+from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import quoted
+
+_PASSWORD_BYTES = 24
+
+
+class AdministratorReplicationProvider(CdcProvider):
+    """Gives the administrator REPLICATION, which Azure lets it do to itself."""
+
+    identity = ("user",)
+
+    def make(self, props: Props) -> Props:
+        with connect(props["connection"], props["database"]) as connection:
+            if rows(connection, _MAY_REPLICATE)[0]:
+                return props
+            try:
+                connection.execute("ALTER ROLE CURRENT_USER REPLICATION")
+            except psycopg.errors.InsufficientPrivilege:
+                admin = quoted(str(props["user"]))
+                raise CdcError(
+                    f"the administrator {admin} lacks REPLICATION, without which it can neither "
+                    "create replication slots nor the connector's user, and may not give it to "
+                    f"itself. Remedy: run as a superuser: ALTER ROLE {admin} REPLICATION"
+                ) from None
+        return props
+
+
+_MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
+
+
+class AdministratorReplication(
+    Resource, module="azure-postgres-cdc", name="AdministratorReplication"
+):
+    """The administrator's REPLICATION attribute. It stays when the resource is deleted."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        connection: ConnectionArgs,
+        database: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "connection": connection_props(connection),
+            "database": database,
+            "user": connection["user"],
+        }
+        super().__init__(AdministratorReplicationProvider(), resource_name, props, opts)
+
+
+class GeneratedPasswordProvider(CdcProvider):
+    """Makes a password once and keeps it."""
+
+    identity = ("user",)
+
+    def make(self, props: Props) -> Props:
+        return props | {"password": secrets.token_urlsafe(_PASSWORD_BYTES)}
+
+
+class GeneratedPassword(Resource, module="azure-postgres-cdc", name="GeneratedPassword"):
+    """A random password, kept as a secret in the stack's state. 192 bits of randomness."""
+
+    password: pulumi.Output[str]
+
+    def __init__(
+        self, resource_name: str, user: str, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        secret = pulumi.ResourceOptions(additional_secret_outputs=["password"])
+        super().__init__(
+            GeneratedPasswordProvider(),
+            resource_name,
+            {"user": user, "password": None},
+            pulumi.ResourceOptions.merge(opts, secret),
+        )
+
+
+class ConnectorRoles:
+    """The group roles that hold the grants, and the login users that are members of them.
+
+    The page's script forgets to create the role and to grant it to the user; both are done here.
+    Membership is the user's own property, because a separate GrantRole and the user would each
+    undo the other at every refresh.
+    """
+
+    def __init__(
+        self,
+        users: Mapping[str, Sequence[str]],
+        password: pulumi.Input[str] | None,
+        provider: postgresql.Provider,
+        parent: pulumi.Resource,
+        depends_on: Sequence[pulumi.Resource],
+    ) -> None:
+        child = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on])
+        groups = {
+            name: postgresql.Role(name, name=name, login=False, opts=child)
+            for name in sorted({role for roles in users.values() for role in roles})
+        }
+        self.passwords: dict[str, pulumi.Output[str]] = {}
+        self.users: dict[str, postgresql.Role] = {}
+        for user, roles in sorted(users.items()):
+            self.passwords[user] = _password(user, password, parent)
+            self.users[user] = postgresql.Role(
+                user,
+                name=user,
+                login=True,
+                replication=True,
+                password=self.passwords[user],
+                roles=[groups[role].name for role in sorted(roles)],
+                opts=pulumi.ResourceOptions(
+                    parent=parent,
+                    provider=provider,
+                    depends_on=[*depends_on, *(groups[role] for role in sorted(roles))],
+                ),
+            )
+        self.resources: list[pulumi.Resource] = [*groups.values(), *self.users.values()]
+
+
+def _password(
+    user: str, given: pulumi.Input[str] | None, parent: pulumi.Resource
+) -> pulumi.Output[str]:
+    if given is not None:
+        return pulumi.Output.secret(given)
+    return GeneratedPassword(user, user, pulumi.ResourceOptions(parent=parent)).password

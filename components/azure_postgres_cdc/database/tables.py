@@ -1,0 +1,122 @@
+"""Which tables a capture set means, as the database has them now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.names import TableName
+
+# Kinds in pg_class that a publication takes: ordinary and partitioned tables.
+_KINDS = {
+    "r": "a table",
+    "p": "a partitioned table",
+    "v": "a view",
+    "m": "a materialized view",
+    "f": "a foreign table",
+    "S": "a sequence",
+    "i": "an index",
+    "c": "a composite type",
+}
+
+_DESCRIBE = """
+SELECT wanted.schema, wanted.name, c.relkind::text, c.relpersistence::text, c.relispartition,
+       pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'),
+       CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false WHEN 'd' THEN EXISTS (
+           SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
+       ELSE EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident) END
+FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+LEFT JOIN pg_namespace n ON n.nspname = wanted.schema
+LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+ORDER BY 1, 2
+"""
+_IN_SCHEMAS = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+  AND NOT c.relispartition
+"""
+_USER_SCHEMAS = """
+SELECT nspname FROM pg_namespace
+WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema' ORDER BY 1
+"""
+_WITH_PARTITIONS = """
+WITH RECURSIVE family(oid) AS (
+    SELECT c.oid FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+    JOIN pg_namespace n ON n.nspname = wanted.schema
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+    UNION SELECT i.inhrelid FROM family JOIN pg_inherits i ON i.inhparent = family.oid
+          JOIN pg_class child ON child.oid = i.inhrelid AND child.relispartition)
+SELECT n.nspname, c.relname FROM family
+JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+"""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What matters about a table that is to be captured."""
+
+    name: TableName
+    kind: str | None
+    persistence: str | None
+    is_partition: bool
+    owner: str
+    is_ours: bool
+    """Whether the administrator is the owner or a member of it, which publishing needs."""
+    has_identity: bool
+    """Whether UPDATE and DELETE can be published: a primary key, a chosen index, or FULL."""
+
+    @property
+    def fault(self) -> str | None:
+        """Why the table cannot be published, if it cannot."""
+        if self.kind is None:
+            return f"{self.name} does not exist"
+        if self.kind not in "rp":
+            return f"{self.name} is {_KINDS.get(self.kind, 'no table')}, which has no changes"
+        if self.persistence != "p":
+            kind = "an unlogged" if self.persistence == "u" else "a temporary"
+            return f"{self.name} is {kind} table, whose changes are not in the WAL"
+        if self.is_partition:
+            return f"{self.name} is a partition: list its root table instead"
+        if not self.is_ours:
+            return (
+                f"{self.name} belongs to {self.owner}: publishing it needs membership in that "
+                f"role (GRANT {self.owner} TO CURRENT_USER, run by a role that may)"
+            )
+        return None
+
+
+def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
+    """Look up any number of tables in one round trip."""
+    schemas, tables = _columns(names)
+    return [
+        Table(TableName(schema, name), *rest)
+        for schema, name, *rest in rows(connection, _DESCRIBE, schemas, tables)
+    ]
+
+
+def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:
+    """Every table of the schemas that a publication can hold; roots, not partitions."""
+    return sorted(TableName(*row) for row in rows(connection, _IN_SCHEMAS, list(schemas)))
+
+
+def user_schemas(connection: Connection) -> list[str]:
+    """Every schema that is not PostgreSQL's own."""
+    return rows(connection, _USER_SCHEMAS)
+
+
+def missing_schemas(connection: Connection, schemas: Iterable[str]) -> list[str]:
+    """Those that are not in the database."""
+    present = set(rows(connection, "SELECT nspname FROM pg_namespace"))
+    return [schema for schema in schemas if schema not in present]
+
+
+def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[TableName]:
+    """The tables, and every partition below them at any depth."""
+    found = rows(connection, _WITH_PARTITIONS, *_columns(names))
+    return sorted(TableName(*row) for row in found)
+
+
+def _columns(names: Iterable[TableName]) -> tuple[list[str], list[str]]:
+    ordered = list(names)
+    return [table.schema for table in ordered], [table.name for table in ordered]

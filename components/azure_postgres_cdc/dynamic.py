@@ -1,0 +1,132 @@
+"""What every dynamic resource of this package shares.
+
+Tables, the publication and the slot are dynamic resources: Python code that Pulumi runs. Their
+providers are pickled by reference and hold nothing, so that a state holds no code and no secret.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from pulumi.dynamic import (
+    CheckFailure,
+    CheckResult,
+    ConfigureRequest,
+    CreateResult,
+    DiffResult,
+    ReadResult,
+    ResourceProvider,
+    UpdateResult,
+)
+from pulumi.runtime.rpc import UNKNOWN
+
+from azure_postgres_cdc.errors import CdcError
+
+Props = dict[str, Any]
+
+# Pulumi's own property, which holds the pickled provider.
+_OWN_PROPERTY = "__provider"
+
+
+class CdcProvider(ResourceProvider):
+    """A provider whose faults reach the user as one line.
+
+    A subclass fills in what follows; `check` and `diff` are settled here.
+    """
+
+    serialize_as_secret_always = False
+
+    identity: tuple[str, ...] = ()
+    """The properties that name the thing. Changing one means another thing: a replacement."""
+
+    def configure(self, _req: ConfigureRequest) -> None:
+        """Runs in the plugin's process only, where an exception would be a traceback."""
+        sys.tracebacklimit = 0
+
+    # To be filled in
+
+    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - for subclasses
+        """Look at the server before anything is changed, at every preview and every up.
+
+        Returns the inputs, completed with what was found. Raises CdcError where `up` must not
+        go on. `olds` is empty for a resource that the stack does not know yet.
+        """
+        return news
+
+    def make(self, props: Props) -> Props:
+        """Create the thing and return its outputs; adopt it where it is there and fits."""
+        raise NotImplementedError
+
+    def change(self, olds: Props, news: Props) -> Props:
+        """Bring the thing from its old state to the new inputs and return its outputs."""
+        return olds | news
+
+    def look(self, props: Props) -> Props | None:
+        """The outputs as they are now on the server; None where the thing is gone."""
+        return props
+
+    def remove(self, props: Props) -> None:
+        """Remove the thing. By default it stays."""
+
+    # Pulumi's protocol
+
+    def check(self, _olds: Props, news: Props) -> CheckResult:
+        olds = _without_own(_olds)
+        if has_unknowns(news):
+            return CheckResult(news, [])
+        try:
+            return CheckResult(self.resolve(olds, _without_own(news)), [])
+        except CdcError as error:
+            # Without a property in front, its value (a password, perhaps) is not printed.
+            return CheckResult(news, [CheckFailure("", str(error))])
+
+    def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
+        changed = differing(_without_own(_olds), _without_own(_news))
+        replaces = [key for key in changed if key in self.identity]
+        return DiffResult(
+            changes=bool(changed), replaces=replaces, delete_before_replace=bool(replaces)
+        )
+
+    def create(self, props: Props) -> CreateResult:
+        plain = _without_own(props)
+        return CreateResult(self.id_of(plain), self.make(plain))
+
+    def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
+        return UpdateResult(self.change(_without_own(_olds), _without_own(_news)))
+
+    def read(self, id_: str, props: Props) -> ReadResult:
+        found = self.look(_without_own(props))
+        return ReadResult(id_ if found is not None else "", found or {})
+
+    def delete(self, _id: str, _props: Props) -> None:
+        self.remove(_without_own(_props))
+
+    def id_of(self, props: Mapping[str, Any]) -> str:
+        """The resource's id: its naming properties, joined."""
+        return "/".join(str(props[key]) for key in self.identity)
+
+
+def differing(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
+    """The inputs whose value is not the recorded one. Outputs that are no inputs do not count."""
+    return [key for key, value in inputs.items() if key not in outputs or outputs[key] != value]
+
+
+def has_unknowns(value: object) -> bool:
+    """Whether a value, at any depth, is only known once something else has been created."""
+    if isinstance(value, Mapping):
+        return any(has_unknowns(item) for item in value.values())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return any(has_unknowns(item) for item in value)
+    return value == UNKNOWN
+
+
+def warn(lines: Iterable[str]) -> None:
+    """Show warnings beside the resource: Pulumi prints what its plugin writes to this stream."""
+    for line in lines:
+        print(f"warning: {line}", file=sys.stderr, flush=True)
+
+
+def _without_own(props: Mapping[str, Any]) -> Props:
+    return {key: value for key, value in props.items() if key != _OWN_PROPERTY}

@@ -1,0 +1,112 @@
+"""Names: the page's defaults, and names written as in SQL. No resources here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg import sql
+
+# The names of the page. The connector recognises the two tables by these names only.
+SIGNAL_TABLE = "streamkap_signal"
+HEARTBEAT_TABLE = "streamkap_heartbeat"
+DEFAULT_SCHEMA = "streamkap"
+DEFAULT_ROLE = "streamkap_role"
+DEFAULT_USER = "streamkap_user"
+DEFAULT_PUBLICATION = "streamkap_pub"
+DEFAULT_SLOT = "streamkap_pgoutput_slot"
+
+MAX_BYTES = 63
+"""PostgreSQL cuts longer names in silence (NAMEDATALEN - 1); here they are refused."""
+
+_SLOT = re.compile(r"[a-z0-9_]{1,63}")
+_QUOTED_OR_PLAIN = re.compile(
+    r'"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)'
+)
+_NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
+
+
+def identifier_fault(name: str) -> str | None:
+    """What is wrong with the name of a role, schema, publication or database, if anything."""
+    if not name:
+        return "is empty"
+    if "\0" in name:
+        return "holds a zero byte"
+    size = len(name.encode())
+    if size > MAX_BYTES:
+        return f"is {size} bytes long; PostgreSQL would cut it to {MAX_BYTES}"
+    return None
+
+
+def slot_fault(name: str) -> str | None:
+    """What is wrong with the name of a replication slot, if anything."""
+    if _SLOT.fullmatch(name):
+        return None
+    return "is no slot name: 1 to 63 lower-case letters, digits and underscores"
+
+
+def quoted(name: str) -> str:
+    """A name as SQL shows it: in quotes only where it needs them."""
+    if _NEEDS_NO_QUOTES.fullmatch(name):
+        return name
+    return '"' + name.replace('"', '""') + '"'
+
+
+@dataclass(frozen=True, order=True)
+class TableName:
+    """A table, always with its schema."""
+
+    schema: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> TableName:
+        """Read `public.orders` or `"Odd Schema"."Tab""le"`, as SQL does.
+
+        Without quotes, a name is folded to lower case. Raises ValueError with the reason.
+        """
+        parts = list(_parts(text.strip()))
+        if len(parts) != 2:
+            raise ValueError(f"{text!r} is not of the form schema.table")
+        for part in parts:
+            fault = identifier_fault(part)
+            if fault:
+                raise ValueError(f"{part!r} in {text!r} {fault}")
+        return cls(*parts)
+
+    @property
+    def identifier(self) -> sql.Identifier:
+        """For SQL statements."""
+        return sql.Identifier(self.schema, self.name)
+
+    def __str__(self) -> str:
+        return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+def _parts(text: str) -> Iterable[str]:
+    position = 0
+    while True:
+        match = _QUOTED_OR_PLAIN.match(text, position)
+        if match is None:
+            raise ValueError(
+                f"{text!r} is no name of a table: write schema.table, "
+                'with double quotes where SQL needs them ("Odd Schema"."Table")'
+            )
+        if match["quoted"] is not None:
+            yield match["quoted"].replace('""', '"')
+        else:
+            yield match["plain"].lower()
+        position = match.end()
+        if position == len(text):
+            return
+        if text[position] != ".":
+            raise ValueError(f"{text!r} is no name of a table: {text[position:]!r} is unexpected")
+        position += 1
+
+
+def listed(items: Iterable[object], most: int = 10) -> str:
+    """A readable list that does not fill the screen."""
+    texts = [str(item) for item in items]
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")

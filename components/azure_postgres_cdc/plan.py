@@ -1,0 +1,168 @@
+"""What a connector's arguments mean, every default filled in. No resources here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, NotRequired, TypedDict
+
+from azure_postgres_cdc.connector import FormArgs
+from azure_postgres_cdc.database.capture import (
+    CaptureArgs,
+    capture_fault,
+    captured_schemas,
+    normalised,
+)
+from azure_postgres_cdc.database.grants import RoleAccess
+from azure_postgres_cdc.names import (
+    DEFAULT_PUBLICATION,
+    DEFAULT_ROLE,
+    DEFAULT_SCHEMA,
+    DEFAULT_SLOT,
+    DEFAULT_USER,
+    HEARTBEAT_TABLE,
+    SIGNAL_TABLE,
+    TableName,
+    identifier_fault,
+    slot_fault,
+)
+
+
+class ConnectorArgs(TypedDict):
+    """One connector's view of the database: what it captures, and under which names."""
+
+    capture: CaptureArgs
+    """What is captured: `tables`, `schemas` or `allTables`."""
+    user: NotRequired[str]
+    """Its login user, one of the server's. Default `streamkap_user`."""
+    role: NotRequired[str]
+    """The group role that gets the grants. Default `streamkap_role`."""
+    publication: NotRequired[str]
+    """Default `streamkap_pub`."""
+    slot: NotRequired[str]
+    """Unique on the server. Default `streamkap_pgoutput_slot`."""
+    snapshots: NotRequired[Literal["signal-table", "read-only"]]
+    """`signal-table` (default, the page's method 2) or `read-only` (method 1, PostgreSQL 13+)."""
+    heartbeat: NotRequired[bool]
+    """Make the heartbeat table, for quiet databases. Default false; not with `read-only`."""
+    replicaIdentityFull: NotRequired[bool | Sequence[str]]
+    """REPLICA IDENTITY FULL for every captured table, or for these. Default false."""
+    owners: NotRequired[Sequence[str]]
+    """Roles that create tables in the captured schemas. Default: the administrator."""
+    form: NotRequired[FormArgs]
+    """The rest of the connector's form."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A connector's arguments with every default filled in."""
+
+    capture: CaptureArgs
+    user: str
+    role: str
+    publication: str
+    slot: str
+    read_only: bool
+    signal_schema: str | None
+    heartbeat_schema: str | None
+    full_identity: CaptureArgs | None
+    owners: tuple[str, ...]
+    form: FormArgs
+
+    @classmethod
+    def of(cls, args: ConnectorArgs, administrator: str) -> Plan:
+        form = args.get("form", {})
+        read_only = args.get("snapshots") == "read-only"
+        signal_schema = None if read_only else form.get("signalSchema", DEFAULT_SCHEMA)
+        heartbeat_schema = form.get("heartbeatSchema", signal_schema)
+        return cls(
+            capture=args["capture"],
+            user=args.get("user", DEFAULT_USER),
+            role=args.get("role", DEFAULT_ROLE),
+            publication=args.get("publication", DEFAULT_PUBLICATION),
+            slot=args.get("slot", DEFAULT_SLOT),
+            read_only=read_only,
+            signal_schema=signal_schema,
+            heartbeat_schema=heartbeat_schema if args.get("heartbeat") else None,
+            full_identity=_full_identity(args),
+            owners=tuple(args.get("owners") or (administrator,)),
+            form=form,
+        )
+
+    @property
+    def schemas(self) -> list[str] | None:
+        """The captured schemas; None for all of them."""
+        return captured_schemas(self.capture)
+
+    @property
+    def tables(self) -> list[str]:
+        """The captured tables, where they are listed."""
+        return list(normalised(self.capture).get("tables", ()))
+
+    @property
+    def own_tables(self) -> tuple[TableName, ...]:
+        """The tables that the connector itself writes to."""
+        wanted = ((self.signal_schema, SIGNAL_TABLE), (self.heartbeat_schema, HEARTBEAT_TABLE))
+        return tuple(TableName(schema, name) for schema, name in wanted if schema)
+
+
+def _full_identity(args: ConnectorArgs) -> CaptureArgs | None:
+    wanted = args.get("replicaIdentityFull", False)
+    if wanted is True:
+        return args["capture"]
+    return {"tables": list(wanted)} if wanted else None
+
+
+def own_table_schemas(plans: Sequence[Plan]) -> set[str]:
+    return {table.schema for plan in plans for table in plan.own_tables}
+
+
+def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
+    mine = [plan for plan in plans if plan.role == role]
+    everything = any(plan.schemas is None for plan in mine)
+    captured = frozenset(schema for plan in mine for schema in plan.schemas or ())
+    return RoleAccess(
+        role=role,
+        captured=None if everything else captured,
+        writes=frozenset(own_table_schemas(mine)),
+        occupied=frozenset(own_table_schemas(plans)),
+        owners=tuple(sorted({owner for plan in mine for owner in plan.owners})),
+    )
+
+
+def faults_of(database: str, connectors: Sequence[ConnectorArgs]) -> list[str]:
+    """Every fault of a source's arguments (rule 5 of the house)."""
+    faults = [] if connectors else ["connectors is empty: a source has at least one"]
+    faults += [f"database {database!r} {fault}" for fault in _named(database)]
+    for index, connector in enumerate(connectors):
+        faults += [f"connectors[{index}]: {fault}" for fault in _connector_faults(connector)]
+    for key, default in (("publication", DEFAULT_PUBLICATION), ("slot", DEFAULT_SLOT)):
+        names = [str(connector.get(key, default)) for connector in connectors]
+        twice = sorted({item for item in names if names.count(item) > 1})
+        faults += [f"{key} {item} is used by two connectors; each needs its own" for item in twice]
+    return faults
+
+
+def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
+    fault = capture_fault(args["capture"])
+    if fault:
+        yield f"capture {fault}"
+    for text in args["capture"].get("tables", ()):
+        try:
+            TableName.parse(text)
+        except ValueError as error:
+            yield f"capture.tables: {error}"
+    names = {key: str(args[key]) for key in ("user", "role", "publication") if key in args}
+    for key, name in names.items():
+        yield from (f"{key} {name!r} {fault}" for fault in _named(name))
+    fault = slot_fault(args.get("slot", DEFAULT_SLOT))
+    if fault:
+        yield f"slot {args.get('slot')!r} {fault}"
+    if args.get("snapshots") == "read-only" and args.get("heartbeat"):
+        yield "heartbeat needs a read-write connection, but snapshots is read-only"
+
+
+def _named(name: str) -> Iterator[str]:
+    fault = identifier_fault(name)
+    if fault:
+        yield fault

@@ -1,0 +1,184 @@
+"""CdcSource: everything that one captured database needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypedDict
+
+import pulumi
+import pulumi_postgresql as postgresql
+
+from azure_postgres_cdc.connector import connector_settings
+from azure_postgres_cdc.database.connection import DEFAULT_PORT
+from azure_postgres_cdc.database.grants import role_grants
+from azure_postgres_cdc.database.heartbeat_table import HeartbeatTable
+from azure_postgres_cdc.database.publication import Publication
+from azure_postgres_cdc.database.replica_identity import ReplicaIdentity
+from azure_postgres_cdc.database.signal_table import SignalTable
+from azure_postgres_cdc.database.slot import ReplicationSlot
+from azure_postgres_cdc.errors import InvalidSettings
+from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName
+from azure_postgres_cdc.plan import (
+    ConnectorArgs,
+    Plan,
+    access_of,
+    faults_of,
+    own_table_schemas,
+)
+from azure_postgres_cdc.server import CdcServer
+
+
+class CdcSourceArgs(TypedDict):
+    """One database and its connectors: one, in almost every case."""
+
+    server: CdcServer
+    """The server that the database is on."""
+    database: str
+    """The database's name."""
+    connectors: Sequence[ConnectorArgs]
+    """At least one. Each has its own publication and slot; grants and tables are shared."""
+
+
+class CdcSource(pulumi.ComponentResource):
+    """One database made ready: grants, signal table, replica identity, publication, slot.
+
+    What it does not do: create the database, the captured tables or the connector itself. The
+    slot, the publication and the signal table are protected: losing one loses data.
+    """
+
+    connectors: list[dict[str, Any]]
+    """What goes into each connector's form; the password is a secret."""
+
+    def __init__(
+        self, name: str, args: CdcSourceArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        faults = faults_of(args["database"], args["connectors"])
+        if faults:
+            raise InvalidSettings(f"CdcSource {name}", faults)
+        super().__init__("azure-postgres-cdc:index:CdcSource", name, None, opts)
+        self._name = name
+        self._server = args["server"]
+        self._connection = self._server.connection
+        self._database = args["database"]
+        plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
+        schemas = self._own_schemas(plans)
+        grants = self._grants(plans, schemas)
+        tables = self._own_tables(plans, grants)
+        identity = self._replica_identity(plans, tables)
+        self.connectors = [self._connector(plan, [*tables, *identity]) for plan in plans]
+        self.register_outputs({"connectors": self.connectors})
+
+    def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
+        """The schemas of the connector's tables, where they are not the application's."""
+        captured = {schema for plan in plans for schema in plan.schemas or ()}
+        return [
+            postgresql.Schema(
+                f"{self._name}-{schema}",
+                name=schema,
+                database=self._database,
+                opts=self._options(self._server.roles.resources, plugin=True),
+            )
+            for schema in sorted(own_table_schemas(plans) - captured - {"public"})
+        ]
+
+    def _grants(
+        self, plans: Sequence[Plan], schemas: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        """Each role's grants, once, however many connectors use the role."""
+        after = [*self._server.roles.resources, *schemas]
+        return [
+            grant
+            for role in sorted({plan.role for plan in plans})
+            for grant in role_grants(
+                self._name,
+                self._connection,
+                self._database,
+                access_of(role, plans),
+                opts=self._options(after),
+                plugin_opts=self._options(after, plugin=True),
+            )
+        ]
+
+    def _own_tables(
+        self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        """The signal and heartbeat tables, each once, writable for every role that uses it."""
+        writers: dict[TableName, set[str]] = {}
+        for plan in plans:
+            for table in plan.own_tables:
+                writers.setdefault(table, set()).add(plan.role)
+        kinds = {SIGNAL_TABLE: SignalTable, HEARTBEAT_TABLE: HeartbeatTable}
+        return [
+            kinds[table.name](
+                f"{self._name}-{table.schema}-{table.name}",
+                self._connection,
+                self._database,
+                table.schema,
+                sorted(roles),
+                self._options(after, protect=table.name == SIGNAL_TABLE),
+            )
+            for table, roles in sorted(writers.items())
+        ]
+
+    def _replica_identity(
+        self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
+        captures = [plan.full_identity for plan in plans if plan.full_identity]
+        if not captures:
+            return []
+        return [
+            ReplicaIdentity(
+                f"{self._name}-replica-identity",
+                self._connection,
+                self._database,
+                captures,
+                sorted({table for plan in plans for table in plan.own_tables}),
+                self._options(after),
+            )
+        ]
+
+    def _connector(self, plan: Plan, after: Sequence[pulumi.Resource]) -> dict[str, Any]:
+        """The publication, then the slot, then what goes into the connector's form."""
+        publication = Publication(
+            f"{self._name}-{plan.publication}",
+            self._connection,
+            self._database,
+            plan.publication,
+            plan.capture,
+            plan.own_tables,
+            plan.full_identity,
+            self._options(after, protect=True),
+        )
+        ReplicationSlot(
+            f"{self._name}-{plan.slot}",
+            self._connection,
+            self._database,
+            plan.slot,
+            plan.publication,
+            self._options([publication], protect=True),
+        )
+        return connector_settings(
+            hostname=self._connection["host"],
+            port=self._connection.get("port", DEFAULT_PORT),
+            database=self._database,
+            username=plan.user,
+            password=self._server.roles.passwords[plan.user],
+            read_only=plan.read_only,
+            signal_schema=plan.signal_schema,
+            heartbeat_schema=plan.heartbeat_schema,
+            slot=plan.slot,
+            publication=plan.publication,
+            schemas=plan.schemas,
+            tables=plan.tables,
+            form=plan.form,
+        )
+
+    def _options(
+        self, after: Sequence[pulumi.Resource], *, plugin: bool = False, protect: bool = False
+    ) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(
+            parent=self,
+            depends_on=[*after],
+            provider=self._server.provider if plugin else None,
+            protect=protect,
+        )

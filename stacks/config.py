@@ -1,0 +1,114 @@
+"""The only reader of pulumi.Config: a stack's settings and its secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pulumi
+from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
+
+from azure_postgres_cdc import CdcServerArgs
+from azure_postgres_cdc.database.connection import ConnectionArgs
+from azure_postgres_cdc.errors import InvalidSettings
+from azure_postgres_cdc.plan import ConnectorArgs
+from azure_postgres_cdc.settings import Settings, parse
+
+PROJECT = "azure-postgres-cdc"
+ROOT = Path(__file__).resolve().parent.parent
+"""The project's root: `tablesFile` is relative to it."""
+
+_OBJECTS = ("server", "connection", "databases")
+_SECRETS = ("adminPassword", "connectorPassword")
+
+
+@dataclass(frozen=True)
+class StackConfig:
+    """What the program needs: validated settings, and the secrets beside them."""
+
+    settings: Settings
+    admin_password: pulumi.Output[str]
+    connector_password: pulumi.Output[str] | None
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.settings.name
+
+    def server_args(self) -> CdcServerArgs:
+        """The arguments of CdcServer."""
+        server = self.settings.server
+        connection: ConnectionArgs = {
+            **self.settings.connection.model_dump(exclude_none=True),  # type: ignore[typeddict-item]
+            "password": self.admin_password,
+        }
+        args: CdcServerArgs = {
+            "management": server.management,
+            "connection": connection,
+            "database": self.settings.databases[0].name,
+            "restart": server.restart,
+            "pglogical": server.pglogical,
+            "users": self.settings.users,
+        }
+        if server.resourceGroup is not None and server.name is not None:
+            args |= {"resourceGroup": server.resourceGroup, "serverName": server.name}
+        if self.connector_password is not None:
+            args["connectorPassword"] = self.connector_password
+        return args
+
+    def connectors_by_database(self) -> dict[str, list[ConnectorArgs]]:
+        """The connectors of each CdcSource."""
+        return self.settings.connectors_by_database(ROOT)
+
+
+def load() -> StackConfig:
+    """Read and validate the stack's configuration; every fault in one message."""
+    given = {
+        key.removeprefix(f"{PROJECT}:"): value
+        for key, value in get_config_env().items()
+        if key.startswith(f"{PROJECT}:")
+    }
+    settings, faults = parse(_decoded(given), ROOT)
+    faults = [*_secret_faults(given), *faults]
+    if settings is None or faults:
+        raise InvalidSettings(f"stacks/Pulumi.{pulumi.get_stack()}.yaml", faults)
+    config = pulumi.Config(PROJECT)
+    return StackConfig(
+        settings=settings,
+        admin_password=config.require_secret("adminPassword"),
+        connector_password=config.get_secret("connectorPassword")
+        if given.get(_SECRETS[1])
+        else None,
+    )
+
+
+def _decoded(given: dict[str, str]) -> dict[str, Any]:
+    """Every key but the secrets, objects and arrays out of their JSON."""
+    return {key: _json(value) for key, value in given.items() if key not in _SECRETS}
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _secret_faults(given: dict[str, str]) -> list[str]:
+    secret = {key.removeprefix(f"{PROJECT}:") for key in get_config_secret_keys_env()}
+    faults = [
+        f"{key}: holds a secret, which would come back in plain text; the only secrets are "
+        f"{' and '.join(_SECRETS)}, top-level"
+        for key in _OBJECTS
+        if key in secret
+    ]
+    if not given.get("adminPassword"):
+        faults.append("adminPassword: is missing; pulumi config set --secret adminPassword")
+    faults += [
+        f"{key}: is in plain text; pulumi config set --secret {key}"
+        for key in _SECRETS
+        if given.get(key) and key not in secret
+    ]
+    return faults
