@@ -1,0 +1,1 @@
+"""One file a rule. The rules know the components by their type names only."""
