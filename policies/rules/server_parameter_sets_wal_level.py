@@ -27,7 +27,8 @@ def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
     if value.strip().lower() != "logical":
         report(
             f"wal_level is {value!r}: no change can be captured. Set it to logical and restart "
-            "the server."
+            "the server.",
+            None,
         )
 
 
