@@ -20,11 +20,11 @@ demo: setup
 
 ## make test       the tests, in under 20 minutes
 test: setup
-	@$(BIN)/pytest -n 2 -m "not full" $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope -m "not full" $(ARGS)
 
 ## make test-full  and the long ones: other versions of PostgreSQL, whole stacks
 test-full: setup
-	@$(BIN)/pytest -n 2 $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadscope $(ARGS)
 
 ## make lint       formatting, lint rules, types
 lint: $(READY)
@@ -38,7 +38,8 @@ format: $(READY)
 	@$(BIN)/ruff check --fix
 
 ## make setup      only set up
-setup: $(READY) engine
+setup:
+	@$(MAKE) --no-print-directory --jobs 2 $(READY) engine
 
 engine:
 	@$(PYTHON) tools/engine/install.py >/dev/null

@@ -44,6 +44,8 @@ def run(project: Path, stack: str, *, keep: bool = False) -> None:
         differences = _differences(rehearsal, database, consumer)
         _say(console, "pulumi up, again")
         second = rehearsal.engine.up("--skip-preview")
+        for notice in rehearsal.azure.journal.notices:
+            console.print(f"note: {notice}", soft_wrap=True)
         console.print(_summary(rehearsal, first, second, consumer, differences))
         if keep:
             console.print(rehearsal.keep(), soft_wrap=True)
