@@ -1,0 +1,273 @@
+"""The signal and heartbeat tables: the page's columns, the grants, and whose table it is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
+from azure_postgres_cdc.database.signal_table import SignalTableProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+PAGE_TABLE = (
+    "CREATE TABLE streamkap.streamkap_signal ("
+    "id VARCHAR(255) PRIMARY KEY, type VARCHAR(32) NOT NULL, data VARCHAR(2000) NULL)"
+)
+WRITER = {"SELECT", "INSERT", "UPDATE"}
+SIGNAL = "streamkap.streamkap_signal"
+HEARTBEAT = "streamkap.streamkap_heartbeat"
+
+
+@pytest.fixture
+def signal(shop: Shop) -> Managed:
+    shop.run("CREATE SCHEMA streamkap")
+    return shop.managed(SignalTableProvider(), schema="streamkap", roles=["streamkap_role"])
+
+
+@pytest.fixture
+def heartbeat(shop: Shop) -> Managed:
+    shop.run("CREATE SCHEMA streamkap")
+    return shop.managed(HeartbeatTableProvider(), schema="streamkap", roles=["streamkap_role"])
+
+
+def columns(shop: Shop, table: str) -> list[tuple[object, ...]]:
+    return shop.rows(
+        "SELECT attname::text, format_type(atttypid, atttypmod), attnotnull FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum",
+        table,
+    )
+
+
+def primary_key(shop: Shop, table: str) -> str:
+    return shop.value(
+        "SELECT pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE conrelid = %s::regclass AND contype = 'p'",
+        table,
+    )
+
+
+# The signal table
+
+
+def test_signal_table_is_the_page_s(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    assert signal.id == f"{shop.name}/streamkap"
+    made = columns(shop, SIGNAL), primary_key(shop, SIGNAL)
+    assert made[0] == [
+        ("id", "character varying(255)", True),
+        ("type", "character varying(32)", True),
+        ("data", "character varying(2000)", False),
+    ]
+    shop.run(f"DROP TABLE {SIGNAL}", PAGE_TABLE)
+    assert (columns(shop, SIGNAL), primary_key(shop, SIGNAL)) == made
+
+
+def test_signal_table_is_the_administrator_s_and_writable_for_the_role(
+    shop: Shop, signal: Managed
+) -> None:
+    signal.up()
+    owner = shop.value(
+        "SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = %s::regclass", SIGNAL
+    )
+    assert owner == shop.server.admin_user
+    assert shop.privileges(SIGNAL) == WRITER
+    assert shop.privileges(SIGNAL, "other_role") == set()
+
+
+def test_signal_table_changes_nothing_the_second_time(signal: Managed) -> None:
+    signal.up()
+    assert signal.refresh() == []
+    assert signal.up() == []
+
+
+def test_signal_table_s_rows_survive_another_role(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"INSERT INTO {SIGNAL} VALUES ('1', 'execute-snapshot', '{{}}')")
+    assert signal.up(roles=["other_role"]) == ["roles"]
+    assert shop.rows(f"SELECT * FROM {SIGNAL}") == [("1", "execute-snapshot", "{}")]
+    assert shop.privileges(SIGNAL) == set()
+    assert shop.privileges(SIGNAL, "other_role") == WRITER
+
+
+@pytest.mark.parametrize("privilege", sorted(WRITER))
+def test_signal_table_s_lost_grant_is_seen_and_repaired(
+    shop: Shop, signal: Managed, privilege: str
+) -> None:
+    signal.up()
+    shop.run(f"REVOKE {privilege} ON {SIGNAL} FROM streamkap_role")
+    assert signal.refresh() == ["roles"]
+    assert signal.up() == ["roles"]
+    assert shop.privileges(SIGNAL) == WRITER
+    assert signal.refresh() == []
+
+
+def test_signal_table_that_fits_is_adopted_with_its_rows(shop: Shop, signal: Managed) -> None:
+    shop.run(PAGE_TABLE, f"INSERT INTO {SIGNAL} VALUES ('mine', 't')")
+    signal.up()
+    assert shop.column(f"SELECT id FROM {SIGNAL}") == ["mine"]
+    assert shop.privileges(SIGNAL) == WRITER
+
+
+@pytest.mark.parametrize(
+    ("definition", "difference"),
+    [
+        (
+            "id VARCHAR(255) PRIMARY KEY, type VARCHAR(32) NOT NULL",
+            "it lacks data character varying(2000)",
+        ),
+        (
+            "id VARCHAR(255) PRIMARY KEY, type VARCHAR(16) NOT NULL, data VARCHAR(2000)",
+            "it lacks type character varying(32) NOT NULL, "
+            "it has type character varying(16) NOT NULL instead",
+        ),
+        (
+            "id VARCHAR(255) NOT NULL, type VARCHAR(32) NOT NULL, data VARCHAR(2000)",
+            "it lacks id character varying(255) PRIMARY KEY, "
+            "it has id character varying(255) NOT NULL instead",
+        ),
+        (
+            "id VARCHAR(255) PRIMARY KEY, data VARCHAR(2000), type VARCHAR(32) NOT NULL",
+            "its columns are in another order",
+        ),
+        (
+            "id VARCHAR(255) PRIMARY KEY, type VARCHAR(32) NOT NULL, data VARCHAR(2000), x int",
+            "it has x integer instead",
+        ),
+    ],
+)
+def test_signal_table_of_another_shape_is_refused_and_left_alone(
+    shop: Shop, signal: Managed, definition: str, difference: str
+) -> None:
+    shop.run(f"CREATE TABLE {SIGNAL} ({definition})")
+    before = columns(shop, SIGNAL)
+    text = signal.failure(signal.up)
+    assert text.startswith(f"table {SIGNAL} is there already, but is not the connector's: ")
+    assert difference in text
+    assert "Remedy: rename or drop it, or choose another schema" in text
+    assert columns(shop, SIGNAL) == before
+    assert shop.privileges(SIGNAL) == set()
+
+
+def test_view_of_the_signal_table_s_name_is_refused(shop: Shop, signal: Managed) -> None:
+    shop.run(
+        f"CREATE VIEW {SIGNAL} AS SELECT ''::varchar(255) AS id, ''::varchar(32) AS type,"
+        " ''::varchar(2000) AS data"
+    )
+    assert "is not the connector's" in signal.failure(signal.up)
+
+
+def test_signal_table_altered_by_hand_is_refused_at_refresh(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"ALTER TABLE {SIGNAL} DROP COLUMN data")
+    assert "it lacks data" in signal.failure(signal.refresh)
+
+
+def test_signal_table_that_vanished_is_made_again(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"DROP TABLE {SIGNAL}")
+    assert signal.refresh() == ["id"]
+    signal.up()
+    assert shop.privileges(SIGNAL) == WRITER
+
+
+def test_signal_table_without_its_schema_is_one_line(shop: Shop, signal: Managed) -> None:
+    shop.run("DROP SCHEMA streamkap")
+    assert signal.failure(signal.up) == (
+        f'cannot create table {SIGNAL}: schema "streamkap" does not exist [3F000]'
+    )
+
+
+def test_signal_table_with_a_missing_role_is_not_half_made(shop: Shop, signal: Managed) -> None:
+    text = signal.failure(lambda: signal.up(roles=["streamkap_role", "nobody_here"]))
+    assert text == f'cannot create table {SIGNAL}: role "nobody_here" does not exist [42704]'
+    assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
+
+
+def test_signal_table_is_dropped_at_destroy(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    signal.destroy()
+    assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
+
+
+def test_signal_table_that_others_depend_on_is_not_dropped(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    for view in ("first", "second"):
+        shop.run(f"CREATE VIEW public.{view} AS SELECT * FROM {SIGNAL}")
+    text = signal.failure(signal.destroy)
+    assert text.startswith(f"cannot drop table {SIGNAL}: cannot drop table")
+    assert "view second depends on" in text
+    assert "[2BP01]" in text
+    assert shop.value("SELECT to_regclass(%s)", SIGNAL) is not None
+
+
+def test_signal_table_in_an_oddly_named_schema(shop: Shop) -> None:
+    shop.run('CREATE SCHEMA "Odd ""Schema"""')
+    signal = shop.managed(
+        SignalTableProvider(), schema='Odd "Schema"', roles=["App B", "streamkap_role"]
+    )
+    signal.up()
+    table = '"Odd ""Schema""".streamkap_signal'
+    assert shop.privileges(table) == shop.privileges(table, '"App B"') == WRITER
+    assert signal.refresh() == []
+
+
+# The heartbeat table
+
+
+def test_heartbeat_table_has_its_columns_and_first_row(shop: Shop, heartbeat: Managed) -> None:
+    heartbeat.up()
+    assert columns(shop, HEARTBEAT) == [
+        ("id", "integer", True),
+        ("text", "text", False),
+        ("last_update", "timestamp without time zone", False),
+    ]
+    assert primary_key(shop, HEARTBEAT) == "PRIMARY KEY (id)"
+    assert shop.rows(f"SELECT id, text, last_update IS NOT NULL FROM {HEARTBEAT}") == [
+        (1, "test_heartbeat", True)
+    ]
+    assert heartbeat.refresh() == []
+
+
+def test_heartbeat_table_can_be_written_to_by_the_role(shop: Shop, heartbeat: Managed) -> None:
+    heartbeat.up()
+    shop.run("GRANT USAGE ON SCHEMA streamkap TO streamkap_role")
+    assert shop.privileges(HEARTBEAT) == WRITER
+    shop.run(
+        "SET ROLE streamkap_role",
+        f"INSERT INTO {HEARTBEAT} (text) VALUES ('beat')",
+        f"UPDATE {HEARTBEAT} SET last_update = now()",
+        superuser=True,
+    )
+    assert shop.column(f"SELECT text FROM {HEARTBEAT} ORDER BY id") == ["test_heartbeat", "beat"]
+
+
+def test_heartbeat_table_keeps_its_rows_when_adopted_or_changed(
+    shop: Shop, heartbeat: Managed
+) -> None:
+    heartbeat.up()
+    shop.run(f"INSERT INTO {HEARTBEAT} (text) VALUES ('beat')")
+    again = shop.managed(HeartbeatTableProvider(), schema="streamkap", roles=["streamkap_role"])
+    again.up()
+    again.up(roles=["other_role", "streamkap_role"])
+    assert shop.column(f"SELECT text FROM {HEARTBEAT} ORDER BY id") == ["test_heartbeat", "beat"]
+    assert shop.privileges(HEARTBEAT, "other_role") == WRITER
+
+
+def test_heartbeat_table_of_another_shape_is_refused(shop: Shop, heartbeat: Managed) -> None:
+    shop.run(f"CREATE TABLE {HEARTBEAT} (id SERIAL PRIMARY KEY, ts TIMESTAMP)")
+    text = heartbeat.failure(heartbeat.up)
+    assert "it lacks text text, last_update timestamp without time zone" in text
+    assert "it has ts timestamp without time zone instead" in text
+
+
+def test_heartbeat_table_s_lost_sequence_grant_is_seen(shop: Shop, heartbeat: Managed) -> None:
+    heartbeat.up()
+    shop.run(f"REVOKE USAGE ON SEQUENCE {HEARTBEAT}_id_seq FROM streamkap_role")
+    assert heartbeat.refresh() == ["roles"]
+    heartbeat.up()
+    assert shop.value(
+        "SELECT has_sequence_privilege('streamkap_role', %s, 'USAGE')", f"{HEARTBEAT}_id_seq"
+    )

@@ -1,0 +1,551 @@
+"""The publication: what it holds, how it follows the capture set, and what is never done to it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from azure_postgres_cdc.database.publication import PublicationProvider
+from azure_postgres_cdc.names import TableName
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+SIGNAL = "streamkap.streamkap_signal"
+
+
+@pytest.fixture
+def tables(shop: Shop) -> None:
+    shop.run(
+        "CREATE SCHEMA streamkap",
+        f"CREATE TABLE {SIGNAL} (id text PRIMARY KEY)",
+        *(f"CREATE TABLE public.{name} (id int PRIMARY KEY)" for name in ("a", "b", "c")),
+    )
+
+
+def publication(shop: Shop, capture: dict[str, Any], **inputs: Any) -> Managed:
+    """As the resource's constructor writes its properties."""
+    return shop.managed(
+        PublicationProvider(),
+        **{
+            "name": "streamkap_pub",
+            "capture": capture,
+            "ownTables": [],
+            "fullIdentity": {},
+            **inputs,
+        },
+    )
+
+
+def listed(*names: str) -> dict[str, list[str]]:
+    return {"tables": sorted(names)}
+
+
+def exists(shop: Shop, name: str = "streamkap_pub") -> bool:
+    return bool(shop.rows("SELECT FROM pg_publication WHERE pubname = %s", name))
+
+
+# Listed tables
+
+
+@pytest.mark.usefixtures("tables")
+def test_listed_tables_and_our_own_are_published(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"), ownTables=[SIGNAL])
+    managed.up()
+    assert managed.id == f"{shop.name}/streamkap_pub"
+    assert shop.published() == ["public.a", "public.b", SIGNAL]
+    assert shop.rows(
+        "SELECT puballtables, pubinsert, pubupdate, pubdelete, pubtruncate, pubviaroot,"
+        " pubowner::regrole::text FROM pg_publication"
+    ) == [(False, True, True, True, True, True, shop.server.admin_user)]
+    assert managed.refresh() == []
+    assert managed.up() == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_tables_are_added_and_dropped_in_place(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    oid = shop.value("SELECT oid FROM pg_publication")
+    assert managed.up(capture=listed("public.b", "public.c")) == ["capture", "tables"]
+    assert shop.published() == ["public.b", "public.c"]
+    assert shop.value("SELECT oid FROM pg_publication") == oid
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_is_dropped_at_destroy_and_destroying_twice_is_no_error(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    managed.provider.delete(managed.id, managed.outputs)
+    assert not exists(shop)
+    managed.destroy()
+
+
+@pytest.mark.usefixtures("tables")
+def test_another_name_is_another_publication(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    managed.up(name="other_pub")
+    assert not exists(shop)
+    assert shop.published("other_pub") == ["public.a"]
+
+
+def test_partitioned_table_is_published_as_its_root(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.p (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.p1 PARTITION OF public.p FOR VALUES FROM (0) TO (10)",
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    assert managed.outputs["tables"] == ["public.p"]
+    assert shop.published() == ["public.p"]
+    assert shop.value("SELECT pubviaroot FROM pg_publication") is True
+
+
+# What cannot be published
+
+
+def test_everything_that_cannot_be_published_is_in_one_message(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.fine (id int PRIMARY KEY)",
+        "CREATE VIEW public.v AS SELECT 1 AS id",
+        "CREATE MATERIALIZED VIEW public.m AS SELECT 1 AS id",
+        "CREATE UNLOGGED TABLE public.u (id int)",
+        "CREATE SEQUENCE public.s",
+        "CREATE TABLE public.p (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.p1 PARTITION OF public.p FOR VALUES FROM (0) TO (10)",
+    )
+    shop.run(
+        "CREATE FOREIGN DATA WRAPPER nothing",
+        "CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
+        "CREATE FOREIGN TABLE public.f (id int) SERVER nowhere",
+        'CREATE TABLE public.theirs (id int PRIMARY KEY); ALTER TABLE public.theirs OWNER TO "App B"',
+        superuser=True,
+    )
+    names = ("fine", "v", "m", "u", "s", "p1", "f", "theirs", "missing")
+    text = publication(shop, listed(*(f"public.{name}" for name in names))).refusal()
+    assert text.startswith(f"database {shop.name} cannot be captured as asked: ")
+    for fault in (
+        "public.f is a foreign table, which has no changes",
+        "public.m is a materialized view, which has no changes",
+        "public.missing does not exist",
+        "public.p1 is a partition: list its root table instead",
+        "public.s is a sequence, which has no changes",
+        'public.theirs belongs to App B: publishing it needs membership in that role '
+        '(GRANT "App B" TO CURRENT_USER, run by a role that may)',
+        "public.u is an unlogged table, whose changes are not in the WAL",
+        "public.v is a view, which has no changes",
+    ):
+        assert f"{fault};" in text or f"{fault}. Remedy: correct `capture`" in text
+    assert "public.fine" not in text
+    assert not exists(shop)
+
+
+def test_temporary_table_is_refused(shop: Shop) -> None:
+    with shop.server.connect(shop.name) as session:
+        session.execute("CREATE TEMPORARY TABLE passing (id int)")
+        schema = session.execute(
+            "SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()"
+        ).fetchall()[0][0]
+        text = publication(shop, listed(f"{schema}.passing")).refusal()
+    assert f"{schema}.passing is a temporary table, whose changes are not in the WAL" in text
+
+
+def test_many_missing_tables_do_not_fill_the_screen(shop: Shop) -> None:
+    text = publication(shop, listed(*(f"public.t{n:02}" for n in range(25)))).refusal()
+    assert "public.t19 does not exist; and 5 more. Remedy" in text
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_fault_leaves_the_publication_as_it_is(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    text = managed.refusal(capture=listed("public.b", "public.missing"))
+    assert "public.missing does not exist" in text
+    assert shop.published() == ["public.a"]
+
+
+def test_table_of_a_team_that_the_administrator_is_in_is_published(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.ours (id int PRIMARY KEY)", "ALTER TABLE public.ours OWNER TO team"
+    )
+    publication(shop, listed("public.ours")).up()
+    assert shop.published() == ["public.ours"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_table_without_identity_gives_a_warning(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(
+        "CREATE TABLE public.bare (id int)",
+        "CREATE TABLE public.nothing (id int PRIMARY KEY)",
+        "ALTER TABLE public.nothing REPLICA IDENTITY NOTHING",
+        "CREATE TABLE public.full_already (id int)",
+        "ALTER TABLE public.full_already REPLICA IDENTITY FULL",
+        "CREATE TABLE public.to_be_full (id int)",
+    )
+    names = ("a", "bare", "nothing", "full_already", "to_be_full")
+    managed = publication(
+        shop,
+        listed(*(f"public.{name}" for name in names)),
+        fullIdentity=listed("public.to_be_full"),
+    )
+    managed.preview()
+    assert capfd.readouterr().err == (
+        "warning: public.bare, public.nothing: no primary key and no replica identity, so that "
+        "UPDATE and DELETE fail for the application once published; add to replicaIdentityFull\n"
+    )
+
+
+# Schemas
+
+
+@pytest.mark.usefixtures("tables")
+def test_new_table_of_a_schema_is_a_difference_and_added_in_place(shop: Shop) -> None:
+    managed = publication(shop, {"schemas": ["public"]}, ownTables=[SIGNAL])
+    managed.up()
+    assert shop.published() == ["public.a", "public.b", "public.c", SIGNAL]
+    assert managed.preview() == []
+    oid = shop.value("SELECT oid FROM pg_publication")
+    shop.run("CREATE TABLE public.later (id int PRIMARY KEY)", "DROP TABLE public.b")
+    assert managed.preview() == ["tables"]
+    assert shop.published() == ["public.a", "public.c", SIGNAL]
+    assert managed.up() == ["tables"]
+    assert shop.published() == ["public.a", "public.c", "public.later", SIGNAL]
+    assert shop.value("SELECT oid FROM pg_publication") == oid
+
+
+def test_schema_leaves_out_what_cannot_be_published(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.a (id int PRIMARY KEY)",
+        "CREATE UNLOGGED TABLE public.u (id int)",
+        "CREATE VIEW public.v AS SELECT 1 AS id",
+    )
+    publication(shop, {"schemas": ["public"]}).up()
+    assert shop.published() == ["public.a"]
+
+
+def test_missing_schemas_are_listed(shop: Shop) -> None:
+    text = publication(shop, {"schemas": ["nope", "public", "sales"]}).refusal()
+    assert "schema nope does not exist; schema sales does not exist. Remedy" in text
+
+
+def test_schema_with_somebody_else_s_table_is_refused(shop: Shop) -> None:
+    shop.run("CREATE TABLE public.theirs (id int)", superuser=True)
+    text = publication(shop, {"schemas": ["public"]}).refusal()
+    assert "public.theirs belongs to azuresu" in text
+
+
+def test_empty_schema_makes_an_empty_publication(shop: Shop) -> None:
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    assert exists(shop)
+    assert shop.published() == []
+    assert managed.refresh() == []
+
+
+# All tables
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_need_a_superuser_and_say_so(shop: Shop) -> None:
+    managed = publication(shop, {"allTables": True})
+    text = managed.failure(managed.up)
+    assert text.startswith("cannot create publication streamkap_pub: ")
+    assert "must be superuser to create FOR ALL TABLES publication [42501]" in text
+    assert "Remedy: FOR ALL TABLES needs a superuser here: capture `schemas` or `tables`" in text
+    assert not exists(shop)
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_made_by_a_superuser_is_adopted(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    managed = publication(shop, {"allTables": True}, ownTables=[SIGNAL])
+    managed.up()
+    assert managed.outputs["allTables"] is True
+    assert managed.refresh() == []
+    shop.run("CREATE TABLE public.later (id int PRIMARY KEY)")
+    assert managed.preview() == []
+    assert "public.later" in shop.published()
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_and_a_list_do_not_change_into_each_other(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    text = managed.refusal(capture={"allTables": True})
+    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
+    assert "Remedy: let the connector drain, stop the source" in text
+    assert shop.published() == ["public.a"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_replaced_by_hand_with_a_list_is_not_emptied(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    managed = publication(shop, {"allTables": True})
+    managed.up()
+    shop.run("DROP PUBLICATION streamkap_pub", superuser=True)
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a"
+        " WITH (publish_via_partition_root = true)"
+    )
+    assert managed.refresh() == ["tables"]
+    text = managed.failure(managed.up)
+    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
+    assert shop.published() == ["public.a"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_list_replaced_by_hand_with_all_tables_is_refused(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("DROP PUBLICATION streamkap_pub")
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    assert managed.refresh() == ["tables"]
+    text = managed.failure(managed.up)
+    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
+
+
+# Adoption
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_that_fits_is_adopted(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, public.b"
+        " WITH (publish_via_partition_root = true)"
+    )
+    oid = shop.value("SELECT oid FROM pg_publication")
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    assert shop.value("SELECT oid FROM pg_publication") == oid
+    assert managed.refresh() == []
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("definition", "difference"),
+    [
+        (
+            "FOR TABLE public.b, public.c WITH (publish_via_partition_root = true)",
+            "it lacks public.a; it also holds public.c.",
+        ),
+        ("FOR TABLE public.a, public.b", "viaPartitionRoot is False, needed True."),
+        (
+            "FOR TABLE public.a, public.b"
+            " WITH (publish = 'insert, delete', publish_via_partition_root = true)",
+            "publish is delete, insert, needed delete, insert, truncate, update.",
+        ),
+    ],
+)
+def test_publication_that_differs_is_refused_and_left_alone(
+    shop: Shop, definition: str, difference: str
+) -> None:
+    shop.run(f"CREATE PUBLICATION streamkap_pub {definition}")
+    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
+    managed = publication(shop, listed("public.a", "public.b"))
+    text = managed.failure(managed.up)
+    assert text.startswith(
+        f"publication streamkap_pub of database {shop.name} is there already, this stack did not "
+        "make it, and it differs: "
+    )
+    assert f"{difference} Remedy: alter or drop it by hand, or choose another name" in text
+    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("restriction", ["(id)", "WHERE (id > 5)"])
+def test_restricted_table_does_not_fit(shop: Shop, restriction: str) -> None:
+    shop.run(
+        f"CREATE PUBLICATION streamkap_pub FOR TABLE public.a {restriction}, public.b"
+        " WITH (publish_via_partition_root = true)"
+    )
+    managed = publication(shop, listed("public.a", "public.b"))
+    text = managed.failure(managed.up)
+    assert "it lacks public.a; it also holds public.a with a row filter or column list" in text
+
+
+@pytest.mark.usefixtures("tables")
+def test_whole_schema_besides_the_tables_does_not_fit(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, TABLES IN SCHEMA streamkap"
+        " WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    managed = publication(shop, listed("public.a"))
+    assert "it also holds every table of schema streamkap." in managed.failure(managed.up)
+
+
+# Drift
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("by_hand", "difference"),
+    [
+        ("DROP TABLE public.b", "tables"),
+        ("ADD TABLE public.c", "tables"),
+        ("SET TABLE public.a (id), public.b", "tables"),
+        ("SET TABLE public.a WHERE (id > 5), public.b", "tables"),
+        ("SET (publish_via_partition_root = false)", "viaPartitionRoot"),
+        ("SET (publish = 'insert, update')", "publish"),
+    ],
+)
+def test_drift_is_seen_and_repaired(shop: Shop, by_hand: str, difference: str) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
+    shop.run(f"ALTER PUBLICATION streamkap_pub {by_hand}")
+    assert managed.refresh() == [difference]
+    assert managed.up() == [difference]
+    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
+    assert shop.column(
+        "SELECT coalesce(prqual::text, prattrs::text) FROM pg_publication_rel"
+    ) == [None, None]
+    assert managed.refresh() == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
+    shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
+    shop.run(
+        f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True
+    )
+    assert managed.refresh() == ["tables"]
+    assert managed.up() == ["tables"]
+    assert shop.published() == ["public.a"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_dropped_table_is_refused_by_name(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    shop.run("DROP TABLE public.b")
+    assert "public.b does not exist" in managed.refusal()
+
+
+# Vanished
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_that_vanished_is_never_made_again(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("DROP PUBLICATION streamkap_pub")
+    texts = [managed.refusal(), managed.failure(managed.refresh)]
+    texts.append(
+        managed.failure(
+            lambda: managed.provider.update(managed.id, managed.outputs, managed.inputs)
+        )
+    )
+    for text in texts:
+        assert text.startswith(
+            f"publication streamkap_pub of database {shop.name} has vanished: changes made since "
+            "then are not captured"
+        )
+        assert "Remedy: stop the source" in text
+        assert "pulumi state delete" in text
+    assert not exists(shop)
+
+
+# Names
+
+
+odd_names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+odd_names = odd_names.filter(lambda name: len(name.encode()) <= 63)
+spiteful = st.sampled_from(
+    [
+        'a"; DROP TABLE public.bystander; --',
+        "'; DROP TABLE public.bystander; --",
+        "public.bystander",
+        '"public"."bystander"',
+        "bystander",
+        "{}",
+        "%s",
+        "%(name)s",
+        "$1",
+        "WITH (publish = 'insert')",
+        "select",
+        "tab\tand space ",
+        "Größe.naïve 表 😀",
+    ]
+)
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(schema=odd_names | spiteful, name=odd_names | spiteful, pub=odd_names | spiteful)
+def test_odd_names_touch_nothing_but_what_they_name(
+    shop: Shop, schema: str, name: str, pub: str
+) -> None:
+    table = TableName(schema, name)
+    if schema.startswith("pg_") or schema in ("public", "information_schema"):
+        return
+    shop.run("CREATE TABLE IF NOT EXISTS public.bystander (id int PRIMARY KEY)")
+    shop.run(
+        sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)),
+        sql.SQL("CREATE TABLE {} (id int PRIMARY KEY)").format(table.identifier),
+    )
+    before = everything(shop)
+    managed = publication(shop, listed(str(table)), name=pub)
+    managed.up()
+    assert shop.rows(
+        "SELECT pubname::text, schemaname::text, tablename::text FROM pg_publication_tables"
+    ) == [(pub, schema, name)]
+    assert managed.refresh() == []
+    assert managed.up(capture=listed("public.bystander")) == ["capture", "tables"]
+    assert shop.published(pub) == ["public.bystander"]
+    managed.destroy()
+    assert not exists(shop, pub)
+    assert everything(shop) == before
+    shop.run(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def everything(shop: Shop) -> list[tuple[Any, ...]]:
+    return shop.rows(
+        "SELECT 'table', oid, relname::text, relreplident::text, relacl::text FROM pg_class"
+        " WHERE relkind <> 't' UNION ALL SELECT 'schema', oid, nspname, '', nspacl::text"
+        " FROM pg_namespace UNION ALL SELECT 'publication', oid, pubname, '', ''"
+        " FROM pg_publication ORDER BY 1, 2"
+    )
+
+
+# Many
+
+
+def test_five_thousand_tables_in_one_publication(shop: Shop) -> None:
+    shop.run(
+        "DO $$ BEGIN FOR n IN 1..5000 LOOP"
+        " EXECUTE format('CREATE TABLE public.t%s (id int PRIMARY KEY)', n);"
+        " IF n %% 500 = 0 THEN COMMIT; END IF; END LOOP; END $$".replace("%%", "%")
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    started = time.monotonic()
+    managed.up()
+    created = time.monotonic() - started
+    assert shop.value("SELECT count(*) FROM pg_publication_rel") == 5000
+    shop.run("DROP TABLE public.t1")
+    assert managed.up() == ["tables"]
+    assert shop.value("SELECT count(*) FROM pg_publication_rel") == 4999
+    assert created < 20
