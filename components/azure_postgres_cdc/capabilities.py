@@ -10,6 +10,7 @@ NEWEST = 18
 # Feature: the first major version that has it (PostgreSQL's release notes; the page for snapshots).
 _SINCE = {
     "logical replication with publications": OLDEST,
+    "publishing TRUNCATE": 11,
     "publish_via_partition_root": 13,
     "read-only snapshots": 13,
     "FOR TABLES IN SCHEMA": 15,

@@ -16,6 +16,10 @@ class CdcError(pulumi.RunError):
     """
 
 
+class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
+    """The server does not answer, or not yet: after a restart, worth another try."""
+
+
 class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
     """Every fault of a set of settings, gathered, so that they are mended in one go."""
 
@@ -27,7 +31,7 @@ class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
 
 
 # Without a module in front of it, Pulumi prints `CdcError: ...` and nothing else.
-CdcError.__module__ = InvalidSettings.__module__ = "builtins"
+CdcError.__module__ = Unreachable.__module__ = InvalidSettings.__module__ = "builtins"
 
 
 @contextmanager
@@ -40,9 +44,11 @@ def explained(what: str, remedies: dict[str, str] | None = None) -> Iterator[Non
         yield
     except psycopg.Error as error:
         state = error.sqlstate or ""
-        message = str(error).strip().partition("\n")[0] or type(error).__name__
+        message = error.diag.message_primary or str(error).strip().partition("\n")[0]
         detail = error.diag.message_detail
         reason = f"{message} ({detail})" if detail else message
+        # Names of tables, and lists of what depends on one, may go over several lines.
+        reason = " ".join(reason.split()) or type(error).__name__
         remedy = (remedies or {}).get(state)
         suffix = f". Remedy: {remedy}" if remedy else ""
         code = f" [{state}]" if state else ""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from psycopg import sql
@@ -24,6 +25,8 @@ _SLOT = re.compile(r"[a-z0-9_]{1,63}")
 _QUOTED_OR_PLAIN = re.compile(
     r'"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)'
 )
+# PostgreSQL folds nothing but these in a multi-byte encoding such as UTF-8.
+_FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
 
 
@@ -96,13 +99,25 @@ def _parts(text: str) -> Iterable[str]:
         if match["quoted"] is not None:
             yield match["quoted"].replace('""', '"')
         else:
-            yield match["plain"].lower()
+            yield match["plain"].translate(_FOLDED)
         position = match.end()
         if position == len(text):
             return
         if text[position] != ".":
             raise ValueError(f"{text!r} is no name of a table: {text[position:]!r} is unexpected")
         position += 1
+
+
+def shared_names(administrator: str, users: Mapping[str, Sequence[str]]) -> list[str]:
+    """Names that stand for two of: the administrator, login users, group roles."""
+    roles = {role for mine in users.values() for role in mine}
+    faults = [
+        f"{name!r} is both a login user and a group role; they are two roles of PostgreSQL"
+        for name in sorted(roles & set(users))
+    ]
+    if administrator in roles | set(users):
+        faults.append(f"{administrator!r} is the administrator; the connector needs its own names")
+    return faults
 
 
 def listed(items: Iterable[object], most: int = 10) -> str:

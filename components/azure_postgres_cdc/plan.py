@@ -11,7 +11,6 @@ from azure_postgres_cdc.database.capture import (
     CaptureArgs,
     capture_fault,
     captured_schemas,
-    normalised,
 )
 from azure_postgres_cdc.database.grants import RoleAccess
 from azure_postgres_cdc.names import (
@@ -94,10 +93,10 @@ class Plan:
         """The captured schemas; None for all of them."""
         return captured_schemas(self.capture)
 
-    @property
-    def tables(self) -> list[str]:
-        """The captured tables, where they are listed."""
-        return list(normalised(self.capture).get("tables", ()))
+    def captured_tables(self, published: Sequence[str] | None) -> list[str]:
+        """The published tables without our own: roots, never partitions; without SQL's quotes."""
+        names = map(TableName.parse, published or ())
+        return [f"{table.schema}.{table.name}" for table in names if table not in self.own_tables]
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:
@@ -147,11 +146,13 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     fault = capture_fault(args["capture"])
     if fault:
         yield f"capture {fault}"
-    for text in args["capture"].get("tables", ()):
-        try:
-            TableName.parse(text)
-        except ValueError as error:
-            yield f"capture.tables: {error}"
+    full = args.get("replicaIdentityFull", False)
+    yield from _table_faults("capture.tables", args["capture"].get("tables", ()))
+    yield from _table_faults("replicaIdentityFull", () if isinstance(full, bool) else full)
+    for item in args["capture"].get("schemas", ()):
+        yield from (f"capture.schemas: {item!r} {fault}" for fault in _named(item))
+    for item in args.get("owners", ()):
+        yield from (f"owners: {item!r} {fault}" for fault in _named(item))
     names = {key: str(args[key]) for key in ("user", "role", "publication") if key in args}
     for key, name in names.items():
         yield from (f"{key} {name!r} {fault}" for fault in _named(name))
@@ -160,6 +161,14 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
         yield f"slot {args.get('slot')!r} {fault}"
     if args.get("snapshots") == "read-only" and args.get("heartbeat"):
         yield "heartbeat needs a read-write connection, but snapshots is read-only"
+
+
+def _table_faults(key: str, names: Sequence[str]) -> Iterator[str]:
+    for text in names:
+        try:
+            TableName.parse(text)
+        except ValueError as error:
+            yield f"{key}: {error}"
 
 
 def _named(name: str) -> Iterator[str]:

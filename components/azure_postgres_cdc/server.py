@@ -20,7 +20,7 @@ from azure_postgres_cdc.database.connection import DEFAULT_PORT, DEFAULT_SSL_MOD
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
 from azure_postgres_cdc.database.role import AdministratorReplication, ConnectorRoles
 from azure_postgres_cdc.errors import InvalidSettings
-from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER, identifier_fault
+from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER, identifier_fault, shared_names
 
 EFFECTIVE = {"wal_level": "logical", "max_worker_processes": str(MAX_WORKER_PROCESSES)}
 """What PostgreSQL itself must answer before anything is created in it."""
@@ -57,10 +57,14 @@ class CdcServer(pulumi.ComponentResource):
     What it does not do: create the server, open its firewall, or set parameters back at destroy.
     """
 
+    users: Mapping[str, Sequence[str]]
+    """The connectors' login users, each with its group roles."""
+
     def __init__(
         self, name: str, args: CdcServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        _validate(name, args)
+        self.users = args.get("users", {DEFAULT_USER: [DEFAULT_ROLE]})
+        _validate(name, args, self.users)
         super().__init__("azure-postgres-cdc:index:CdcServer", name, None, opts)
         self._name = name
         self.connection: ConnectionArgs = args["connection"]
@@ -78,7 +82,8 @@ class CdcServer(pulumi.ComponentResource):
         )
         self.provider = self._postgresql_provider(args["database"])
         self.roles = ConnectorRoles(
-            args.get("users", {DEFAULT_USER: [DEFAULT_ROLE]}),
+            name,
+            self.users,
             args.get("connectorPassword"),
             self.provider,
             parent=self,
@@ -127,7 +132,7 @@ class CdcServer(pulumi.ComponentResource):
         return pulumi.ResourceOptions(parent=self, depends_on=[resource] if resource else [])
 
 
-def _validate(name: str, args: CdcServerArgs) -> None:
+def _validate(name: str, args: CdcServerArgs, users: Mapping[str, Sequence[str]]) -> None:
     faults = []
     if args["management"] == "none" and "host" not in args["connection"]:
         faults.append("connection.host is missing; management none needs it")
@@ -139,7 +144,8 @@ def _validate(name: str, args: CdcServerArgs) -> None:
         ]
     if args.get("restart", NEVER) not in (NEVER, WHEN_NEEDED):
         faults.append(f"restart is {args.get('restart')!r}: use {WHEN_NEEDED} or {NEVER}")
-    for user, roles in args.get("users", {}).items():
+    faults += shared_names(args["connection"]["user"], users)
+    for user, roles in users.items():
         for kind, found in (("user", user), *(("role", role) for role in roles)):
             fault = identifier_fault(found)
             if fault:

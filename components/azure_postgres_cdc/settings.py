@@ -11,7 +11,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
 
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.database.capture import CaptureArgs
@@ -22,11 +31,13 @@ from azure_postgres_cdc.names import (
     DEFAULT_USER,
     TableName,
     identifier_fault,
+    shared_names,
     slot_fault,
 )
 from azure_postgres_cdc.plan import ConnectorArgs
 
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _FAULTS_SHOWN_OF_A_FILE = 20
 
 
@@ -48,6 +59,15 @@ def _table(text: str) -> str:
     return str(TableName.parse(text))
 
 
+def _plain_schema(name: str) -> str:
+    if not _PLAIN.fullmatch(_identifier(name)):
+        raise ValueError(
+            "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
+            "digits and underscores"
+        )
+    return name
+
+
 def _server_name(name: str) -> str:
     if not _SERVER_NAME.fullmatch(name):
         raise ValueError(
@@ -59,7 +79,13 @@ def _server_name(name: str) -> str:
 Identifier = Annotated[str, AfterValidator(_identifier)]
 SlotName = Annotated[str, AfterValidator(_slot)]
 Table = Annotated[str, AfterValidator(_table)]
+PlainSchema = Annotated[str, AfterValidator(_plain_schema)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
+# Told apart before they are looked at, so that a fault is one fault.
+YesNoOrTables = Annotated[
+    Annotated[bool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
+    Discriminator(lambda value: "?list" if isinstance(value, (list, tuple)) else "?bool"),
+]
 SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
 
 
@@ -136,7 +162,7 @@ class Connector(_Settings):
     name: str | None = Field(default=None, min_length=1)
     sslMode: Literal["require", "disable"] = "require"  # noqa: N815
     ssh: Ssh | None = None
-    signalSchema: Identifier | None = None  # noqa: N815
+    signalSchema: PlainSchema | None = None  # noqa: N815
     heartbeatSchema: Identifier | None = None  # noqa: N815
     prefixWithDatabaseName: bool = False  # noqa: N815
     binaryHandling: Literal["bytes", "base64", "base64-url-safe", "hex"] = "bytes"  # noqa: N815
@@ -154,7 +180,7 @@ class Database(_Settings):
     owners: tuple[Identifier, ...] = ()
     snapshots: Literal["signal-table", "read-only"] = "signal-table"
     heartbeat: bool = False
-    replicaIdentityFull: bool | tuple[Table, ...] = False  # noqa: N815
+    replicaIdentityFull: YesNoOrTables = False  # noqa: N815
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
     user: Identifier | None = None
@@ -208,6 +234,7 @@ class Settings(_Settings):
             for (database, name), count in publications.items()
             if count > 1
         ]
+        faults += shared_names(self.connection.user, self.users)
         if self.server.management == "none" and self.connection.host is None:
             faults.append("connection.host is missing; management: none needs it")
         if faults:
@@ -289,17 +316,29 @@ def _readable(error: Any) -> Iterator[str]:
     where = _path(error["loc"])
     kind, message = error["type"], error["msg"].removeprefix("Value error, ")
     prefix = f"{where}: " if where else ""
-    if kind == "missing":
-        yield f"{prefix}is missing"
-    elif kind == "extra_forbidden":
-        # Its value is not shown: it may be a password in the wrong place.
-        yield f"{prefix}is no known key; check its spelling"
+    found = error["input"]
+    if kind == "too_short" and found:
+        return  # pydantic counts what is right only, and each item's own faults are listed
+    if kind in _IN_OUR_WORDS:
+        yield f"{prefix}{_IN_OUR_WORDS[kind]}"
     elif kind == "value_error":
-        found = error["input"]
         shown = f"{found!r} " if isinstance(found, str) and repr(found) not in message else ""
         yield from (f"{prefix}{shown}{line}" for line in message.splitlines())
     else:
-        yield f"{prefix}{message} (found: {error['input']!r})"
+        # What is in a mapping or a list is not shown either.
+        plain = found is None or isinstance(found, (str, int, float))
+        yield f"{prefix}{message}" + (f" (found: {found!r})" if plain else "")
+
+
+_IN_OUR_WORDS = {
+    "missing": "is missing",
+    # Its value is not shown: it may be a password in the wrong place.
+    "extra_forbidden": "is no known key; check its spelling",
+    "model_type": "is no mapping of keys to values",
+    "tuple_type": "is no list",
+    "too_short": "is empty",
+    "string_too_short": "is empty",
+}
 
 
 def _path(location: tuple[str | int, ...]) -> str:
@@ -307,6 +346,6 @@ def _path(location: tuple[str | int, ...]) -> str:
     for part in location:
         if isinstance(part, int):
             text += f"[{part}]"
-        elif part not in ("bool", "tuple[function-after[_table(), str], ...]"):
+        elif not part.startswith("?"):  # a tag, not a key
             text += f".{part}" if text else part
     return text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
@@ -17,7 +17,13 @@ from azure_postgres_cdc.database.replica_identity import ReplicaIdentity
 from azure_postgres_cdc.database.signal_table import SignalTable
 from azure_postgres_cdc.database.slot import ReplicationSlot
 from azure_postgres_cdc.errors import InvalidSettings
-from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName
+from azure_postgres_cdc.names import (
+    DEFAULT_ROLE,
+    DEFAULT_USER,
+    HEARTBEAT_TABLE,
+    SIGNAL_TABLE,
+    TableName,
+)
 from azure_postgres_cdc.plan import (
     ConnectorArgs,
     Plan,
@@ -53,6 +59,7 @@ class CdcSource(pulumi.ComponentResource):
         self, name: str, args: CdcSourceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         faults = faults_of(args["database"], args["connectors"])
+        faults += _user_faults(args["server"].users, args["connectors"])
         if faults:
             raise InvalidSettings(f"CdcSource {name}", faults)
         super().__init__("azure-postgres-cdc:index:CdcSource", name, None, opts)
@@ -63,9 +70,10 @@ class CdcSource(pulumi.ComponentResource):
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
         schemas = self._own_schemas(plans)
         grants = self._grants(plans, schemas)
-        tables = self._own_tables(plans, grants)
-        identity = self._replica_identity(plans, tables)
-        self.connectors = [self._connector(plan, [*tables, *identity]) for plan in plans]
+        # Read-only connectors have no tables of their own, so the grants are always in the chain.
+        ready = [*grants, *self._own_tables(plans, grants)]
+        ready += self._replica_identity(plans, ready)
+        self.connectors = [self._connector(plan, ready) for plan in plans]
         self.register_outputs({"connectors": self.connectors})
 
     def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
@@ -84,12 +92,15 @@ class CdcSource(pulumi.ComponentResource):
     def _grants(
         self, plans: Sequence[Plan], schemas: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        """Each role's grants, once, however many connectors use the role."""
-        after = [*self._server.roles.resources, *schemas]
-        return [
-            grant
-            for role in sorted({plan.role for plan in plans})
-            for grant in role_grants(
+        """Each role's grants, once, however many connectors use the role.
+
+        After the users and one role after the other: the plugin locks a role and then its
+        members in no order, so that work on roles with common members can deadlock.
+        """
+        made: list[pulumi.Resource] = []
+        for role in sorted({plan.role for plan in plans}):
+            after = [*self._server.roles.resources, *schemas, *made]
+            made += role_grants(
                 self._name,
                 self._connection,
                 self._database,
@@ -97,7 +108,7 @@ class CdcSource(pulumi.ComponentResource):
                 opts=self._options(after),
                 plugin_opts=self._options(after, plugin=True),
             )
-        ]
+        return made
 
     def _own_tables(
         self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
@@ -144,6 +155,7 @@ class CdcSource(pulumi.ComponentResource):
             self._connection,
             self._database,
             plan.publication,
+            plan.role,
             plan.capture,
             plan.own_tables,
             plan.full_identity,
@@ -169,7 +181,7 @@ class CdcSource(pulumi.ComponentResource):
             slot=plan.slot,
             publication=plan.publication,
             schemas=plan.schemas,
-            tables=plan.tables,
+            tables=publication.tables.apply(plan.captured_tables),
             form=plan.form,
         )
 
@@ -182,3 +194,16 @@ class CdcSource(pulumi.ComponentResource):
             provider=self._server.provider if plugin else None,
             protect=protect,
         )
+
+
+def _user_faults(
+    users: Mapping[str, Sequence[str]], connectors: Sequence[ConnectorArgs]
+) -> Iterator[str]:
+    """A connector logs in as one of the server's users, and its role holds that user's grants."""
+    for index, connector in enumerate(connectors):
+        user = connector.get("user", DEFAULT_USER)
+        role = connector.get("role", DEFAULT_ROLE)
+        if user not in users:
+            yield f"connectors[{index}]: user {user!r} is none of the server's users"
+        elif role not in users[user]:
+            yield f"connectors[{index}]: user {user!r} is not in role {role!r} on the server"

@@ -11,10 +11,11 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ _PLUGINS = {
     "azure-native": ("azure_postgres_rehearsal.plugins.azure_native", "pulumi_azure_native"),
     "postgresql": ("azure_postgres_rehearsal.plugins.postgresql", "pulumi_postgresql"),
 }
+_CANCEL_SECONDS = 60
 _CHANGES = frozenset({"create", "update", "delete", "replace", "create-replacement", "refresh"})
 
 
@@ -181,36 +183,48 @@ class Engine:
         events = self.folder / "events.json"
         events.unlink(missing_ok=True)
         options = ["--stack", self.stack, "--non-interactive", "--color", "never"]
-        result = subprocess.run(
-            ["pulumi", command, *options, "--event-log", str(events), *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.STDOUT if capture else None,
-            text=True,
-            check=False,
+        returncode, text, errors = self._pulumi(
+            [command, *options, "--event-log", str(events), *arguments], capture=capture
         )
-        outcome = Outcome(command, result.returncode, result.stdout or "", _operations(events))
-        if check and result.returncode:
+        outcome = Outcome(command, returncode, text + errors, _operations(events))
+        if check and returncode:
             raise PulumiFailed(outcome)
         return outcome
 
-    def _run_quietly(self, *command: str, stdin: str | None = None) -> str:
+    def _run_quietly(self, *command: str, stdin: str = "") -> str:
         stack = () if command[:2] == ("stack", "init") else ("--stack", self.stack)
-        result = subprocess.run(
-            ["pulumi", *command, *stack, "--non-interactive"],
+        returncode, text, errors = self._pulumi(
+            [*command, *stack, "--non-interactive"], stdin=stdin
+        )
+        if returncode:
+            raise PulumiFailed(Outcome(" ".join(command[:2]), returncode, text + errors))
+        return text
+
+    def _pulumi(
+        self, arguments: Sequence[str], *, capture: bool = True, stdin: str = ""
+    ) -> tuple[int, str, str]:
+        """Run the engine to its end. An interrupt is passed on, once: twice would cut it off."""
+        process = subprocess.Popen(
+            ["pulumi", *arguments],
             cwd=self.folder,
             env=self.environment,
-            input=stdin or "",
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.PIPE if capture else None,
             text=True,
-            check=False,
+            process_group=0,
         )
-        if result.returncode:
-            text = result.stdout + result.stderr
-            raise PulumiFailed(Outcome(" ".join(command[:2]), result.returncode, text))
-        return result.stdout
+        with process:
+            try:
+                text, errors = process.communicate(stdin)
+            except KeyboardInterrupt:
+                process.send_signal(signal.SIGINT)
+                try:
+                    process.wait(_CANCEL_SECONDS)
+                finally:
+                    process.kill()
+                raise
+        return process.returncode, text or "", errors or ""
 
 
 def install_plugins(home: Path) -> None:

@@ -198,7 +198,7 @@ def test_signal_table_that_others_depend_on_is_not_dropped(shop: Shop, signal: M
         shop.run(f"CREATE VIEW public.{view} AS SELECT * FROM {SIGNAL}")
     text = signal.failure(signal.destroy)
     assert text.startswith(f"cannot drop table {SIGNAL}: cannot drop table")
-    assert "view second depends on" in text
+    assert "view public.second depends on" in text
     assert "[2BP01]" in text
     assert shop.value("SELECT to_regclass(%s)", SIGNAL) is not None
 

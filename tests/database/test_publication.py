@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
@@ -37,6 +37,7 @@ def publication(shop: Shop, capture: dict[str, Any], **inputs: Any) -> Managed:
             "capture": capture,
             "ownTables": [],
             "fullIdentity": {},
+            "role": "not made yet",
             **inputs,
         },
     )
@@ -72,7 +73,11 @@ def test_tables_are_added_and_dropped_in_place(shop: Shop) -> None:
     managed = publication(shop, listed("public.a", "public.b"))
     managed.up()
     oid = shop.value("SELECT oid FROM pg_publication")
-    assert managed.up(capture=listed("public.b", "public.c")) == ["capture", "tables"]
+    assert managed.up(capture=listed("public.b", "public.c")) == [
+        "capture",
+        "tables",
+        "toRepair",
+    ]
     assert shop.published() == ["public.b", "public.c"]
     assert shop.value("SELECT oid FROM pg_publication") == oid
 
@@ -124,7 +129,8 @@ def test_everything_that_cannot_be_published_is_in_one_message(shop: Shop) -> No
         "CREATE FOREIGN DATA WRAPPER nothing",
         "CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
         "CREATE FOREIGN TABLE public.f (id int) SERVER nowhere",
-        'CREATE TABLE public.theirs (id int PRIMARY KEY); ALTER TABLE public.theirs OWNER TO "App B"',
+        "CREATE TABLE public.theirs (id int PRIMARY KEY)",
+        'ALTER TABLE public.theirs OWNER TO "App B"',
         superuser=True,
     )
     names = ("fine", "v", "m", "u", "s", "p1", "f", "theirs", "missing")
@@ -136,8 +142,8 @@ def test_everything_that_cannot_be_published_is_in_one_message(shop: Shop) -> No
         "public.missing does not exist",
         "public.p1 is a partition: list its root table instead",
         "public.s is a sequence, which has no changes",
-        'public.theirs belongs to App B: publishing it needs membership in that role '
-        '(GRANT "App B" TO CURRENT_USER, run by a role that may)',
+        "public.theirs belongs to App B: publishing it needs membership in that role "
+        '(GRANT "App B" TO cdc_admin, run by a role that may)',
         "public.u is an unlogged table, whose changes are not in the WAL",
         "public.v is a view, which has no changes",
     ):
@@ -172,10 +178,24 @@ def test_a_fault_leaves_the_publication_as_it_is(shop: Shop) -> None:
 
 def test_table_of_a_team_that_the_administrator_is_in_is_published(shop: Shop) -> None:
     shop.run(
-        "CREATE TABLE public.ours (id int PRIMARY KEY)", "ALTER TABLE public.ours OWNER TO team"
+        "GRANT CREATE ON SCHEMA public TO team",
+        "CREATE TABLE public.ours (id int PRIMARY KEY)",
+        "ALTER TABLE public.ours OWNER TO team",
     )
     publication(shop, listed("public.ours")).up()
     assert shop.published() == ["public.ours"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_published_table_that_changes_hands_stays_published(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    shop.run('ALTER TABLE public.b OWNER TO "App B"', superuser=True)
+    assert managed.preview() == managed.refresh() == managed.up() == []
+    text = managed.refusal(capture=listed("public.a", "public.b", "public.missing"))
+    assert "public.missing does not exist" in text
+    assert "public.b" not in text
+    assert shop.published() == ["public.a", "public.b"]
 
 
 @pytest.mark.usefixtures("tables")
@@ -214,9 +234,9 @@ def test_new_table_of_a_schema_is_a_difference_and_added_in_place(shop: Shop) ->
     assert managed.preview() == []
     oid = shop.value("SELECT oid FROM pg_publication")
     shop.run("CREATE TABLE public.later (id int PRIMARY KEY)", "DROP TABLE public.b")
-    assert managed.preview() == ["tables"]
+    assert managed.preview() == ["tables", "toRepair"]
     assert shop.published() == ["public.a", "public.c", SIGNAL]
-    assert managed.up() == ["tables"]
+    assert managed.up() == ["tables", "toRepair"]
     assert shop.published() == ["public.a", "public.c", "public.later", SIGNAL]
     assert shop.value("SELECT oid FROM pg_publication") == oid
 
@@ -301,7 +321,7 @@ def test_all_tables_replaced_by_hand_with_a_list_is_not_emptied(shop: Shop) -> N
         "CREATE PUBLICATION streamkap_pub FOR TABLE public.a"
         " WITH (publish_via_partition_root = true)"
     )
-    assert managed.refresh() == ["tables"]
+    assert managed.refresh() == ["allTables", "tables"]
     text = managed.failure(managed.up)
     assert "cannot change between FOR ALL TABLES and listed tables in place" in text
     assert shop.published() == ["public.a"]
@@ -316,7 +336,7 @@ def test_list_replaced_by_hand_with_all_tables_is_refused(shop: Shop) -> None:
         "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
         superuser=True,
     )
-    assert managed.refresh() == ["tables"]
+    assert managed.refresh() == ["allTables", "tables"]
     text = managed.failure(managed.up)
     assert "cannot change between FOR ALL TABLES and listed tables in place" in text
 
@@ -349,7 +369,7 @@ def test_publication_that_fits_is_adopted(shop: Shop) -> None:
         (
             "FOR TABLE public.a, public.b"
             " WITH (publish = 'insert, delete', publish_via_partition_root = true)",
-            "publish is delete, insert, needed delete, insert, truncate, update.",
+            "it does not publish TRUNCATE; it does not publish UPDATE.",
         ),
     ],
 )
@@ -377,7 +397,7 @@ def test_restricted_table_does_not_fit(shop: Shop, restriction: str) -> None:
     )
     managed = publication(shop, listed("public.a", "public.b"))
     text = managed.failure(managed.up)
-    assert "it lacks public.a; it also holds public.a with a row filter or column list" in text
+    assert "it lacks public.a; it holds public.a with a row filter or a column list" in text
 
 
 @pytest.mark.usefixtures("tables")
@@ -388,7 +408,7 @@ def test_whole_schema_besides_the_tables_does_not_fit(shop: Shop) -> None:
         superuser=True,
     )
     managed = publication(shop, listed("public.a"))
-    assert "it also holds every table of schema streamkap." in managed.failure(managed.up)
+    assert "it holds every table of schema streamkap." in managed.failure(managed.up)
 
 
 # Drift
@@ -398,12 +418,12 @@ def test_whole_schema_besides_the_tables_does_not_fit(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("by_hand", "difference"),
     [
-        ("DROP TABLE public.b", "tables"),
+        ("DROP TABLE public.b", "tables toRepair"),
         ("ADD TABLE public.c", "tables"),
-        ("SET TABLE public.a (id), public.b", "tables"),
-        ("SET TABLE public.a WHERE (id > 5), public.b", "tables"),
+        ("SET TABLE public.a (id), public.b", "restricted tables toRepair"),
+        ("SET TABLE public.a WHERE (id > 5), public.b", "restricted tables toRepair"),
         ("SET (publish_via_partition_root = false)", "viaPartitionRoot"),
-        ("SET (publish = 'insert, update')", "publish"),
+        ("SET (publish = 'insert, update')", "unpublished"),
     ],
 )
 def test_drift_is_seen_and_repaired(shop: Shop, by_hand: str, difference: str) -> None:
@@ -411,13 +431,14 @@ def test_drift_is_seen_and_repaired(shop: Shop, by_hand: str, difference: str) -
     managed.up()
     before = shop.rows("SELECT * FROM pg_publication"), shop.published()
     shop.run(f"ALTER PUBLICATION streamkap_pub {by_hand}")
-    assert managed.refresh() == [difference]
-    assert managed.up() == [difference]
+    assert managed.refresh() == difference.removesuffix(" toRepair").split()
+    assert managed.up() == difference.split()
     assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
-    assert shop.column(
-        "SELECT coalesce(prqual::text, prattrs::text) FROM pg_publication_rel"
-    ) == [None, None]
-    assert managed.refresh() == []
+    assert shop.column("SELECT coalesce(prqual::text, prattrs::text) FROM pg_publication_rel") == [
+        None,
+        None,
+    ]
+    assert managed.preview() == []
 
 
 @pytest.mark.usefixtures("tables")
@@ -426,11 +447,9 @@ def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
     managed.up()
     shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
     shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
-    shop.run(
-        f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True
-    )
-    assert managed.refresh() == ["tables"]
-    assert managed.up() == ["tables"]
+    shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True)
+    assert managed.refresh() == ["schemas"]
+    assert managed.up() == ["schemas"]
     assert shop.published() == ["public.a"]
 
 
@@ -491,7 +510,7 @@ spiteful = st.sampled_from(
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -500,8 +519,7 @@ def test_odd_names_touch_nothing_but_what_they_name(
     shop: Shop, schema: str, name: str, pub: str
 ) -> None:
     table = TableName(schema, name)
-    if schema.startswith("pg_") or schema in ("public", "information_schema"):
-        return
+    assume(not schema.startswith("pg_") and schema not in ("public", "information_schema"))
     shop.run("CREATE TABLE IF NOT EXISTS public.bystander (id int PRIMARY KEY)")
     shop.run(
         sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)),
@@ -514,7 +532,7 @@ def test_odd_names_touch_nothing_but_what_they_name(
         "SELECT pubname::text, schemaname::text, tablename::text FROM pg_publication_tables"
     ) == [(pub, schema, name)]
     assert managed.refresh() == []
-    assert managed.up(capture=listed("public.bystander")) == ["capture", "tables"]
+    assert managed.up(capture=listed("public.bystander"))
     assert shop.published(pub) == ["public.bystander"]
     managed.destroy()
     assert not exists(shop, pub)
@@ -529,6 +547,31 @@ def everything(shop: Shop) -> list[tuple[Any, ...]]:
         " FROM pg_namespace UNION ALL SELECT 'publication', oid, pubname, '', ''"
         " FROM pg_publication ORDER BY 1, 2"
     )
+
+
+@pytest.mark.usefixtures("tables")
+def test_what_is_published_is_readable_whoever_made_it(shop: Shop) -> None:
+    """A connector's snapshot would stall on the first table that it may not read."""
+    readable = "SELECT bool_and(has_table_privilege('streamkap_role', oid, 'SELECT')) FROM pg_class"
+    mine = f"{readable} WHERE relname IN ('a', 'b')"
+    managed = publication(shop, listed("public.a", "public.b"), role="streamkap_role")
+    managed.up()
+    assert shop.value(mine) is True
+    shop.run("REVOKE SELECT ON public.b FROM streamkap_role")
+    assert managed.up() == ["toRepair"]
+    assert shop.value(mine) is True
+    assert managed.up() == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_a_table_that_was_made_again_is_published_again_without_a_refresh(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    shop.run("DROP TABLE public.b", "CREATE TABLE public.b (id int PRIMARY KEY)")
+    assert shop.published() == ["public.a"]
+    assert managed.up() == ["toRepair"]
+    assert shop.published() == ["public.a", "public.b"]
+    assert managed.up() == []
 
 
 # Many

@@ -157,7 +157,7 @@ def test_the_form_is_an_output(made: Made) -> None:
         "prefixWithDatabaseName": False,
         "representBinaryDataAs": "bytes",
         "schemas": ["public"],
-        "tables": [],
+        "tables": [f"public.{table}" for table in EVERY_TABLE],
     }
     assert form["port"] == made.rehearsal.postgres.port
 

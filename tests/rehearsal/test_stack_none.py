@@ -153,3 +153,48 @@ def test_every_fault_of_the_configuration_is_in_one_message(refused: Rehearsal) 
         assert fault in outcome.text
     assert "nothing was changed" in outcome.text
     assert "Traceback" not in outcome.text
+
+
+def test_a_table_of_an_owner_that_nobody_listed_is_readable_once_it_is_published(
+    twice: Rehearsal,
+) -> None:
+    """Or a connector's snapshot would stall on it; plain `up`, with no refresh."""
+    with twice.postgres.connect("shop") as admin:
+        admin.execute("CREATE ROLE app NOLOGIN")
+        admin.execute("GRANT app TO cdc_admin")
+        admin.execute("GRANT CREATE ON SCHEMA public TO app")
+        admin.execute("SET ROLE app")
+        admin.execute("CREATE TABLE public.unlisted (id int PRIMARY KEY)")
+    twice.engine.up("--skip-preview", capture=True)
+    form = twice.engine.outputs()["connectors"][1]
+    assert "public.unlisted" in form["tables"]
+    with twice.postgres.connect("shop", form["username"], form["password"]) as user:
+        user.execute("SELECT * FROM public.unlisted")
+
+
+def test_a_table_that_was_dropped_and_made_again_is_published_again(twice: Rehearsal) -> None:
+    with twice.postgres.connect("shop") as admin:
+        admin.execute("DROP TABLE public.orders")
+        admin.execute("CREATE TABLE public.orders (id int PRIMARY KEY)")
+    changed = twice.engine.up("--skip-preview", capture=True)
+    assert changed.changed, changed.text
+    with twice.postgres.superuser("shop") as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_publication_tables WHERE tablename = 'orders'"
+        ).fetchone() == (2,)
+    assert twice.engine.up("--skip-preview", capture=True).changed == 0
+
+
+def test_read_only_snapshots_of_a_fresh_server_need_no_signal_table() -> None:
+    databases = [
+        {"name": "shop", "capture": {"schemas": ["public"]}, "snapshots": "read-only"},
+    ]
+    with Rehearsal(PROJECT, "local", settings={"databases": databases}) as rehearsal:
+        rehearsal.engine.up("--skip-preview", capture=True)
+        form = rehearsal.engine.outputs()["connectors"][0]
+        assert (form["readOnly"], form["signalTableSchema"]) == ("Yes", None)
+        with rehearsal.postgres.superuser("shop") as connection:
+            assert connection.execute(
+                "SELECT to_regclass('streamkap.streamkap_signal')"
+            ).fetchone() == (None,)
+        assert rehearsal.engine.up("--skip-preview", "--refresh", capture=True).changed == 0

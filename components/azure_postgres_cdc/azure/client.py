@@ -184,5 +184,7 @@ def _code(error: BaseException) -> str:
 
 def _first_line(error: BaseException) -> str:
     if isinstance(error, HttpResponseError) and error.error is not None:
-        return f"{error.error.code}: {error.error.message}".strip()
-    return (str(error).strip().partition("\n")[0] or type(error).__name__).rstrip(".")
+        text = f"{error.error.code}: {error.error.message}"
+    else:
+        text = str(error)
+    return (text.strip().partition("\n")[0] or type(error).__name__).rstrip(".")

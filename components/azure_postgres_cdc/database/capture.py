@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from azure_postgres_cdc.database import tables
@@ -33,11 +33,11 @@ def capture_fault(capture: Mapping[str, Any]) -> str | None:
 
 def normalised(capture: CaptureArgs) -> dict[str, Any]:
     """The same capture set, sorted and without repetitions: the order of a list means nothing."""
-    if "tables" in capture:
+    if capture.get("tables"):
         return {
-            "tables": [str(table) for table in sorted(map(TableName.parse, set(capture["tables"])))]
+            "tables": [str(table) for table in sorted(set(map(TableName.parse, capture["tables"])))]
         }
-    if "schemas" in capture:
+    if capture.get("schemas"):
         return {"schemas": sorted(set(capture["schemas"]))}
     return {"allTables": True}
 
@@ -46,17 +46,21 @@ def captured_schemas(capture: CaptureArgs) -> list[str] | None:
     """The schemas of a capture set; None for all of them."""
     if capture.get("allTables"):
         return None
-    if "schemas" in capture:
+    if capture.get("schemas"):
         return sorted(set(capture["schemas"]))
     return sorted({TableName.parse(text).schema for text in capture.get("tables", ())})
 
 
 def resolve(
-    connection: Connection, capture: Mapping[str, Any], own: Sequence[TableName]
+    connection: Connection,
+    capture: Mapping[str, Any],
+    own: Container[TableName],
+    done: Container[TableName] = (),
 ) -> list[TableName]:
     """The tables that a capture set means now, without our own (signal, heartbeat).
 
-    Raises one CdcError that lists every table or schema that cannot be captured.
+    Raises one CdcError that lists every table or schema that cannot be captured. What is `done`
+    already (published, say) needs no ownership any more.
     """
     if capture.get("allTables"):
         found = tables.in_schemas(connection, tables.user_schemas(connection))
@@ -71,7 +75,15 @@ def resolve(
     else:
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
     wanted = [table for table in wanted if table not in own]
-    faults = [table.fault for table in tables.describe(connection, wanted) if table.fault]
+    administrator = connection.info.user
+    faults = [
+        fault
+        for table in tables.describe(connection, wanted)
+        if (
+            fault := table.fault
+            or (None if table.name in done else table.ownership_fault(administrator))
+        )
+    ]
     if faults:
         raise CdcError(_refusal(connection, faults))
     return wanted

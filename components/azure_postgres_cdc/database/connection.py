@@ -10,7 +10,7 @@ import psycopg
 import pulumi
 from psycopg import sql
 
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, Unreachable
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -18,21 +18,24 @@ DEFAULT_PORT = 5432
 DEFAULT_SSL_MODE = "require"
 CONNECT_TIMEOUT_SECONDS = 15
 
+_NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
+_NOT_UP = "wait until the server is up"
 # Which words of libpq's message lead to which remedy. The first that is found counts.
 _REMEDIES = (
     ("password authentication failed", "check connection.user and adminPassword"),
+    ("no password supplied", "check connection.user and adminPassword"),
     ("no pg_hba.conf entry", "check connection.sslMode; Azure lets in TLS connections only"),
     ("does not support SSL", "turn TLS on at the server, or set connection.sslMode to disable"),
     ("certificate verify failed", "check connection.sslRootCert"),
     ("root certificate file", "check connection.sslRootCert"),
     ("server certificate for", "check connection.host, or use connection.sslMode: verify-ca"),
+    ("permission denied for database", "grant CONNECT on the database to the administrator"),
     ("does not exist", "check the name"),
-    ("starting up", "wait until the server is up"),
-    ("shutting down", "wait until the server is up"),
+    ("starting up", _NOT_UP),
+    ("shutting down", _NOT_UP),
     ("remaining connection slots", "end idle connections or raise max_connections"),
     ("too many connections", "end idle connections or raise max_connections"),
 )
-_NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
 
 
 class ConnectionArgs(TypedDict):
@@ -72,16 +75,19 @@ def connect(
 ) -> Iterator[Connection]:
     """A connection that is closed at the end; committed, unless an error is raised.
 
-    Raises a CdcError, in one line and without the password, where none can be made.
+    Raises a CdcError, in one line and without the password, where none can be made; Unreachable
+    where the server did not answer.
     """
     where = f"{connection['host']}:{int(connection['port'])}"
     try:
         opened = psycopg.connect(**_parameters(connection, database), autocommit=autocommit)
     except psycopg.OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise CdcError(
+        reason = " ".join(str(error).split()).rstrip(".")
+        remedy = _remedy(reason)
+        kind = Unreachable if remedy in (_NO_ROUTE, _NOT_UP) else CdcError
+        raise kind(
             f"cannot connect to database {database} on {where} as {connection['user']}: {reason}. "
-            f"Remedy: {_remedy(reason)}"
+            f"Remedy: {remedy}"
         ) from None
     with opened:
         yield opened

@@ -87,8 +87,8 @@ class ConnectorTableProvider(CdcProvider):
                 return None
             if found != list(self.columns):
                 raise CdcError(self._refusal(name, found))
-            granted = rows(connection, _GRANTED, name.schema, name.name, list(PRIVILEGES))
-        return props | {"roles": sorted(set(props["roles"]) & set(granted))}
+            granted = self.granted(connection, name)
+        return props | {"roles": sorted(set(props["roles"]) & granted)}
 
     def remove(self, props: Props) -> None:
         name = self._name(props)
@@ -97,6 +97,10 @@ class ConnectorTableProvider(CdcProvider):
             explained(f"cannot drop table {name}"),
         ):
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name.identifier))
+
+    def granted(self, connection: Connection, name: TableName) -> set[str]:
+        """The roles that have all of the grants."""
+        return set(rows(connection, _GRANTED, name.schema, name.name, list(PRIVILEGES)))
 
     def _name(self, props: Props) -> TableName:
         return TableName(props["schema"], self.table)

@@ -18,7 +18,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, Unreachable
 
 WAIT_SECONDS = 900
 """How long a restart may take until PostgreSQL answers with the new values."""
@@ -109,7 +109,7 @@ def _check_values(connection: Connection, required: Mapping[str, str]) -> None:
 def _wait(props: Props) -> None:
     try:
         for attempt in Retrying(
-            retry=retry_if_exception_type((_NotYet, CdcError)),
+            retry=retry_if_exception_type((_NotYet, Unreachable)),
             wait=wait_fixed(1),
             stop=stop_after_delay(WAIT_SECONDS),
         ):

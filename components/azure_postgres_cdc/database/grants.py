@@ -41,7 +41,7 @@ def role_grants(
     """
     grants: list[pulumi.Resource] = [
         postgresql.Grant(
-            f"{prefix}-{access.role}-connect",
+            f"{prefix}-connect-{access.role}",
             object_type="database",
             database=database,
             role=access.role,
@@ -61,7 +61,7 @@ def role_grants(
     if access.captured is None or shared:
         grants.append(
             SchemaAccess(
-                f"{prefix}-{access.role}-schemas",
+                f"{prefix}-schemas-{access.role}",
                 connection,
                 database,
                 access.role,
@@ -78,7 +78,7 @@ def _schema_grant(
 ) -> postgresql.Grant:
     """CREATE and USAGE on one schema, as on the page."""
     return postgresql.Grant(
-        f"{prefix}-{role}-{schema}",
+        f"{prefix}-schema-{role}-{schema}",
         object_type="schema",
         database=database,
         schema=schema,
@@ -92,9 +92,9 @@ def _read_grants(
     prefix: str, database: str, access: RoleAccess, schema: str, opts: pulumi.ResourceOptions
 ) -> list[pulumi.Resource]:
     """SELECT on every table of one schema, and on those that the owners will create in it."""
-    name = f"{prefix}-{access.role}-{schema}-tables"
+    name = f"{access.role}-{schema}"
     grant = postgresql.Grant(
-        name,
+        f"{prefix}-tables-{name}",
         object_type="table",
         database=database,
         schema=schema,
@@ -104,7 +104,7 @@ def _read_grants(
     )
     defaults = [
         postgresql.DefaultPrivileges(
-            f"{name}-new-{owner}",
+            f"{prefix}-new-tables-{name}-{owner}",
             object_type="table",
             database=database,
             schema=schema,

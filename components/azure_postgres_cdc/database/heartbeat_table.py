@@ -7,12 +7,18 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database.connection import ConnectionArgs
+from azure_postgres_cdc.database.connection import Connection, ConnectionArgs, rows
 from azure_postgres_cdc.database.connector_table import (
     ConnectorTableProvider,
     connector_table_props,
 )
-from azure_postgres_cdc.names import HEARTBEAT_TABLE
+from azure_postgres_cdc.names import HEARTBEAT_TABLE, TableName
+
+_SEQUENCE_USERS = """
+SELECT pg_get_userbyid(acl.grantee) FROM pg_class c
+JOIN pg_namespace n ON n.oid = c.relnamespace, aclexplode(c.relacl) acl
+WHERE n.nspname = %s AND c.relname = %s AND acl.privilege_type = 'USAGE'
+"""
 
 
 class HeartbeatTableProvider(ConnectorTableProvider):
@@ -33,6 +39,11 @@ class HeartbeatTableProvider(ConnectorTableProvider):
         *ConnectorTableProvider.grants,
         "GRANT USAGE ON SEQUENCE {id_sequence} TO {roles}",
     )
+
+    def granted(self, connection: Connection, name: TableName) -> set[str]:
+        """The roles that have all of the grants, the sequence's among them."""
+        users = rows(connection, _SEQUENCE_USERS, name.schema, f"{name.name}_id_seq")
+        return super().granted(connection, name) & set(users)
 
 
 class HeartbeatTable(Resource, module="azure-postgres-cdc", name="HeartbeatTable"):

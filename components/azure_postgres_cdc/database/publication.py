@@ -22,13 +22,26 @@ from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
-_FIND = "SELECT puballtables, {via_root} FROM pg_publication WHERE pubname = %s"
+# As JSON, because not every version has every column.
+_FIND = """
+SELECT puballtables, coalesce((to_jsonb(p) ->> 'pubviaroot')::boolean, false), ARRAY(
+    SELECT substr(key, 4) FROM jsonb_each_text(to_jsonb(p)) WHERE value = 'false'
+    AND key IN ('pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate') ORDER BY 1)
+FROM pg_publication p WHERE pubname = %s
+"""
 _TABLES = """
-SELECT n.nspname, c.relname FROM pg_publication p
-JOIN pg_publication_rel r ON r.prpubid = p.oid
+SELECT n.nspname, c.relname,
+       coalesce(to_jsonb(r) ->> 'prqual', to_jsonb(r) ->> 'prattrs') IS NOT NULL
+FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pubname = %s
 """
+_SCHEMAS = """
+SELECT n.nspname FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
+JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = %s ORDER BY 1
+"""
+# What somebody may have done to it by hand, and what loses or adds changes in silence.
+_UNTOUCHED: Props = {"restricted": [], "schemas": [], "unpublished": []}
 _REMEDIES = {
     "42501": "FOR ALL TABLES needs a superuser here: capture `schemas` or `tables` instead. For "
     "one of the tables, it needs ownership: run up as the owner or as a member of the owner"
@@ -43,16 +56,22 @@ class PublicationProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_other_kind(olds, news)
         with connect(news["connection"], news["database"]) as connection:
-            if olds and _find(connection, olds["name"]) is None:
+            there = _find(connection, news["name"])
+            if there is None and olds.get("name") == news["name"]:
                 raise CdcError(_vanished(olds))
-            own = _own(news)
-            found = resolve(connection, news["capture"], own)
+            published = _parsed(there["tables"]) if there else set()
+            found = _captured(connection, news, there)
             if news["capture"] != news["fullIdentity"]:
                 _warn_without_identity(connection, found, news["fullIdentity"].get("tables", ()))
-            published = [] if _all_tables(news) else sorted({*found, *own})
+            members = [] if _all_tables(news) else sorted({*found, *_own(news)})
+            repair = set(members) - published if olds else set()
+            repair.update(tables.unreadable(connection, found, news["role"]) if olds else ())
             return news | {
-                "tables": [str(table) for table in published],
+                "tables": [str(table) for table in members],
+                "toRepair": [str(table) for table in sorted(repair)],
+                "allTables": _all_tables(news),
                 "viaPartitionRoot": _has_via_root(connection),
+                **_UNTOUCHED,
             }
 
     def make(self, props: Props) -> Props:
@@ -62,10 +81,11 @@ class PublicationProvider(CdcProvider):
             explained(f"cannot create publication {quoted(name)}", _REMEDIES),
         ):
             found = _find(connection, name)
+            if found not in (None, _wanted(props)):
+                raise CdcError(_refusal(props, found))
+            _make_readable(connection, props["role"], _captured(connection, props, found))
             if found is None:
                 connection.execute(_create_statement(props))
-            elif found != _wanted(props):
-                raise CdcError(_refusal(props, found))
         return props
 
     def change(self, olds: Props, news: Props) -> Props:
@@ -77,9 +97,13 @@ class PublicationProvider(CdcProvider):
             found = _find(connection, name)
             if found is None:
                 raise CdcError(_vanished(news))
-            for statement in _alterations(name, found, _wanted(news)):
+            if found["allTables"] != _all_tables(news):
+                raise CdcError(_other_kind(news))
+            repair = _parsed(news["toRepair"]) - _own(news)
+            _make_readable(connection, news["role"], repair)
+            for statement in _alterations(connection, name, found, _wanted(news)):
                 connection.execute(statement)
-        return olds | news
+        return olds | news | {"toRepair": []}
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
@@ -102,9 +126,14 @@ class PublicationProvider(CdcProvider):
 class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     """A publication of the captured tables and of our own.
 
-    Tables are added and dropped in place, in one transaction. Partitioned tables are published
-    as their root (`publish_via_partition_root`, PostgreSQL 13 and later), as the page asks.
+    Tables are added and dropped in place, in one transaction, and are readable for the role
+    from the moment they are in it. A table that was dropped and made again is added again.
+    Partitioned tables are published as their root (`publish_via_partition_root`, PostgreSQL 13
+    and later), as the page asks.
     """
+
+    tables: pulumi.Output[list[str]]
+    """What is published, as in SQL, the connector's own tables among it."""
 
     def __init__(
         self,
@@ -112,6 +141,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         connection: ConnectionArgs,
         database: str,
         publication: str,
+        role: str,
         capture: CaptureArgs,
         own_tables: Sequence[TableName] = (),
         full_identity: CaptureArgs | None = None,
@@ -121,15 +151,36 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "connection": connection_props(connection),
             "database": database,
             "name": publication,
+            "role": role,
             "capture": normalised(capture),
             "ownTables": [str(table) for table in own_tables],
             "fullIdentity": normalised(full_identity) if full_identity else {},
+            "tables": None,  # an output: what is published now
         }
         super().__init__(PublicationProvider(), resource_name, props, opts)
 
 
-def _own(props: Props) -> list[TableName]:
-    return [TableName.parse(text) for text in props["ownTables"]]
+def _make_readable(connection: Connection, role: str, captured: Iterable[TableName]) -> None:
+    """Grant SELECT where it is missing: on tables of owners that nobody listed, for example."""
+    missing = tables.unreadable(connection, captured, role)
+    if missing:
+        names = sql.SQL(", ").join(table.identifier for table in missing)
+        grant = sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(names, sql.Identifier(role))
+        connection.execute(grant)
+
+
+def _captured(connection: Connection, props: Props, there: Props | None) -> list[TableName]:
+    """The captured tables; those that are in the publication already need no ownership."""
+    done = _parsed(there["tables"]) if there else set()
+    return resolve(connection, props["capture"], _own(props), done)
+
+
+def _own(props: Props) -> set[TableName]:
+    return _parsed(props["ownTables"])
+
+
+def _parsed(names: Iterable[str]) -> set[TableName]:
+    return {TableName.parse(text) for text in names}
 
 
 def _all_tables(props: Props) -> bool:
@@ -141,19 +192,24 @@ def _wanted(props: Props) -> Props:
         "tables": props["tables"],
         "allTables": _all_tables(props),
         "viaPartitionRoot": props["viaPartitionRoot"],
+        **_UNTOUCHED,
     }
 
 
 def _find(connection: Connection, name: str) -> Props | None:
-    via_root = "pubviaroot" if _has_via_root(connection) else "false"
-    found = rows(connection, _FIND.format(via_root=via_root), name)
+    found = rows(connection, _FIND, name)
     if not found:
         return None
-    members = sorted(TableName(*row) for row in rows(connection, _TABLES, name))
+    all_tables, via_root, unpublished = found[0]
+    members = sorted((TableName(*row), part) for *row, part in rows(connection, _TABLES, name))
+    by_schema = capabilities.has("FOR TABLES IN SCHEMA", connection.info.server_version)
     return {
-        "tables": [str(table) for table in members],
-        "allTables": found[0][0],
-        "viaPartitionRoot": found[0][1],
+        "tables": [str(table) for table, restricted in members if not restricted],
+        "allTables": all_tables,
+        "viaPartitionRoot": via_root,
+        "restricted": [str(table) for table, restricted in members if restricted],
+        "schemas": rows(connection, _SCHEMAS, name) if by_schema else [],
+        "unpublished": unpublished,
     }
 
 
@@ -172,17 +228,32 @@ def _create_statement(props: Props) -> sql.Composed:
     return sql.SQL("CREATE PUBLICATION {} {} {}").format(name, target, options)
 
 
-def _alterations(name: str, found: Props, wanted: Props) -> Iterable[sql.Composed]:
-    """What brings the publication in line, additions first, so that nothing goes missing."""
-    publication = sql.Identifier(name)
-    alter = sql.SQL("ALTER PUBLICATION {} {} {}")
+def _alterations(
+    connection: Connection, name: str, found: Props, wanted: Props
+) -> Iterable[sql.Composed]:
+    """What brings the publication in line, in one transaction: readers see all of it or nothing."""
     have, want = set(found["tables"]), set(wanted["tables"])
-    for verb, members in (("ADD TABLE", want - have), ("DROP TABLE", have - want)):
-        if members:
-            yield alter.format(publication, sql.SQL(verb), _table_list(members))
+    changes: list[sql.Composable] = [
+        sql.SQL(f"{verb} TABLE {{}}").format(_table_list(members))
+        for verb, members in (
+            ("DROP", found["restricted"]),
+            ("ADD", want - have),
+            ("DROP", have - want),
+        )
+        if members
+    ]
+    if found["schemas"]:
+        schemas = sql.SQL(", ").join(map(sql.Identifier, found["schemas"]))
+        changes.append(sql.SQL("DROP TABLES IN SCHEMA {}").format(schemas))
+    if found["unpublished"]:
+        truncate = capabilities.has("publishing TRUNCATE", connection.info.server_version)
+        kinds = "insert, update, delete" + (", truncate" if truncate else "")
+        changes.append(sql.SQL("SET (publish = {})").format(kinds))
     if found["viaPartitionRoot"] != wanted["viaPartitionRoot"]:
-        value = sql.SQL("(publish_via_partition_root = {})").format(wanted["viaPartitionRoot"])
-        yield alter.format(publication, sql.SQL("SET"), value)
+        value = wanted["viaPartitionRoot"]
+        changes.append(sql.SQL("SET (publish_via_partition_root = {})").format(value))
+    for change in changes:
+        yield sql.SQL("ALTER PUBLICATION {} {}").format(sql.Identifier(name), change)
 
 
 def _table_list(names: Iterable[str]) -> sql.Composed:
@@ -191,10 +262,13 @@ def _table_list(names: Iterable[str]) -> sql.Composed:
 
 
 def _refuse_other_kind(olds: Props, news: Props) -> None:
-    if not olds or _all_tables(olds) == _all_tables(news):
-        return
-    raise CdcError(
-        f"publication {quoted(news['name'])} cannot change between FOR ALL TABLES and listed "
+    if olds and _all_tables(olds) != _all_tables(news):
+        raise CdcError(_other_kind(news))
+
+
+def _other_kind(props: Props) -> str:
+    return (
+        f"publication {quoted(props['name'])} cannot change between FOR ALL TABLES and listed "
         "tables in place (PostgreSQL's rule), and changes before a new publication are not in it. "
         "Remedy: let the connector drain, stop the source, pulumi state unprotect the publication "
         "and the slot, pulumi destroy --target both, pulumi up, resume the source and snapshot"
@@ -207,6 +281,9 @@ def _refusal(props: Props, found: Props) -> str:
     differences = [
         f"it lacks {listed(sorted(want - have))}" if want - have else "",
         f"it also holds {listed(sorted(have - want))}" if have - want else "",
+        *(f"it holds {name} with a row filter or a column list" for name in found["restricted"]),
+        *(f"it holds every table of schema {quoted(name)}" for name in found["schemas"]),
+        *(f"it does not publish {kind.upper()}" for kind in found["unpublished"]),
         *(
             f"{key} is {found[key]}, needed {wanted[key]}"
             for key in ("allTables", "viaPartitionRoot")

@@ -35,12 +35,16 @@ _ATTEMPTS = 10
 _IDENTITIES = """
 SELECT n.nspname, c.relname, CASE c.relreplident
        WHEN 'f' THEN 'FULL' WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING'
-       ELSE 'USING INDEX ' || quote_ident(i.relname) END
+       ELSE coalesce('USING INDEX ' || quote_ident(i.relname), 'NOTHING') END
 FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
 LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisreplident
 LEFT JOIN pg_class i ON i.oid = x.indexrelid
+"""
+_FULL = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relreplident = 'f'
 """
 
 
@@ -53,8 +57,9 @@ class ReplicaIdentityProvider(CdcProvider):
         wanted: set[TableName] = set()
         own = [TableName.parse(text) for text in news["ownTables"]]
         with connect(news["connection"], news["database"]) as connection:
+            full = {TableName(*row) for row in rows(connection, _FULL)}
             for capture in news["captures"]:
-                wanted.update(resolve(connection, capture, own))
+                wanted.update(resolve(connection, capture, own, full))
             family = tables.with_partitions(connection, wanted)
         return news | {"tables": [str(table) for table in family]}
 

@@ -101,6 +101,7 @@ class ConnectorRoles:
 
     def __init__(
         self,
+        prefix: str,
         users: Mapping[str, Sequence[str]],
         password: pulumi.Input[str] | None,
         provider: postgresql.Provider,
@@ -109,15 +110,15 @@ class ConnectorRoles:
     ) -> None:
         child = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on])
         groups = {
-            name: postgresql.Role(name, name=name, login=False, opts=child)
+            name: postgresql.Role(f"{prefix}-{name}", name=name, login=False, opts=child)
             for name in sorted({role for roles in users.values() for role in roles})
         }
         self.passwords: dict[str, pulumi.Output[str]] = {}
         self.users: dict[str, postgresql.Role] = {}
         for user, roles in sorted(users.items()):
-            self.passwords[user] = _password(user, password, parent)
+            self.passwords[user] = _password(prefix, user, password, parent)
             self.users[user] = postgresql.Role(
-                user,
+                f"{prefix}-{user}",
                 name=user,
                 login=True,
                 replication=True,
@@ -133,8 +134,9 @@ class ConnectorRoles:
 
 
 def _password(
-    user: str, given: pulumi.Input[str] | None, parent: pulumi.Resource
+    prefix: str, user: str, given: pulumi.Input[str] | None, parent: pulumi.Resource
 ) -> pulumi.Output[str]:
     if given is not None:
         return pulumi.Output.secret(given)
-    return GeneratedPassword(user, user, pulumi.ResourceOptions(parent=parent)).password
+    opts = pulumi.ResourceOptions(parent=parent)
+    return GeneratedPassword(f"{prefix}-{user}", user, opts).password

@@ -31,10 +31,17 @@ _REMEDIES = {
     "GRANT <owner> TO <administrator>, as a role that may"
 }
 _READABLE = """
-SELECT nspname FROM pg_namespace n
-WHERE nspname = ANY(%s) AND has_schema_privilege(%s, n.oid, 'USAGE') AND NOT EXISTS (
+SELECT nspname FROM pg_namespace n JOIN pg_roles r ON r.rolname = %s
+WHERE nspname = ANY(%s)
+  AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND has_schema_privilege(r.oid, n.oid, 'CREATE')
+  AND NOT EXISTS (
     SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
-      AND NOT has_table_privilege(%s, c.oid, 'SELECT'))
+      AND NOT has_table_privilege(r.oid, c.oid, 'SELECT'))
+  AND NOT EXISTS (
+    SELECT FROM pg_roles o WHERE o.rolname = ANY(%s) AND NOT EXISTS (
+      SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) acl
+      WHERE d.defaclrole = o.oid AND d.defaclnamespace = n.oid AND d.defaclobjtype = 'r'
+        AND acl.grantee = r.oid AND acl.privilege_type = 'SELECT'))
 """
 _GRANT = (
     (
@@ -75,17 +82,20 @@ class SchemaAccessProvider(CdcProvider):
         return props
 
     def change(self, olds: Props, news: Props) -> Props:
-        gone = sorted(set(olds["schemas"]) - set(news["schemas"]))
+        former_owners = olds | {"owners": sorted(set(olds["owners"]) - set(news["owners"]))}
         with connect(news["connection"], news["database"]) as connection:
-            missing = tables.missing_schemas(connection, gone)
-            self._each(connection, olds, [name for name in gone if name not in missing], _REVOKE)
+            missing = tables.missing_schemas(connection, olds["schemas"])
+            present = set(olds["schemas"]) - set(missing)
+            kept = present & set(news["schemas"])
+            self._each(connection, olds, sorted(present - kept), _REVOKE)
+            self._each(connection, former_owners, sorted(kept), ((), _REVOKE[1]))
             self._each(connection, news, news["schemas"], _GRANT)
         return olds | news
 
     def look(self, props: Props) -> Props:
-        role = props["role"]
+        wanted = props["role"], props["schemas"], props["owners"]
         with connect(props["connection"], props["database"]) as connection:
-            readable = set(rows(connection, _READABLE, props["schemas"], role, role))
+            readable = set(rows(connection, _READABLE, *wanted))
         return props | {"schemas": [name for name in props["schemas"] if name in readable]}
 
     def remove(self, props: Props) -> None:

@@ -35,7 +35,7 @@ SELECT slot_type, plugin, database, active, confirmed_flush_lsn::text
 FROM pg_replication_slots WHERE slot_name = %s
 """
 _WRITERS = """
-SELECT format('%%s (%%s, open for %%s s)', pid, usename,
+SELECT format('%s (%s, open for %s s)', pid, usename,
               extract(epoch FROM now() - xact_start)::int)
 FROM pg_stat_activity
 WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.names import TableName, quoted
 
 # Kinds in pg_class that a publication takes: ordinary and partitioned tables.
 _KINDS = {
@@ -50,6 +50,13 @@ WITH RECURSIVE family(oid) AS (
 SELECT n.nspname, c.relname FROM family
 JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
 """
+_UNREADABLE = """
+SELECT n.nspname, c.relname FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+JOIN pg_roles r ON r.rolname = %s
+WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')
+"""
 
 
 @dataclass(frozen=True)
@@ -78,12 +85,16 @@ class Table:
             return f"{self.name} is {kind} table, whose changes are not in the WAL"
         if self.is_partition:
             return f"{self.name} is a partition: list its root table instead"
-        if not self.is_ours:
-            return (
-                f"{self.name} belongs to {self.owner}: publishing it needs membership in that "
-                f"role (GRANT {self.owner} TO CURRENT_USER, run by a role that may)"
-            )
         return None
+
+    def ownership_fault(self, administrator: str) -> str | None:
+        """Why the administrator may neither publish nor alter the table, if it may not."""
+        if self.is_ours:
+            return None
+        return (
+            f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
+            f"(GRANT {quoted(self.owner)} TO {quoted(administrator)}, run by a role that may)"
+        )
 
 
 def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
@@ -93,6 +104,12 @@ def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
         Table(TableName(schema, name), *rest)
         for schema, name, *rest in rows(connection, _DESCRIBE, schemas, tables)
     ]
+
+
+def unreadable(connection: Connection, names: Iterable[TableName], role: str) -> list[TableName]:
+    """Those that a role may not read: a connector's snapshot would stall on the first of them."""
+    found = rows(connection, _UNREADABLE, *_columns(names), role)
+    return sorted(TableName(*row) for row in found)
 
 
 def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:

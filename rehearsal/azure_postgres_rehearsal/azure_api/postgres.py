@@ -87,11 +87,14 @@ def set_parameters(postgres: Postgres, values: dict[str, str]) -> None:
     """Write server parameters and reload; static ones then wait for the next restart."""
     with postgres.superuser() as connection:
         for name, value in values.items():
-            connection.execute(
-                sql.SQL("ALTER SYSTEM SET {} = {}").format(
-                    sql.Identifier(name), _literals(name, value)
-                )
+            parameter = sql.Identifier(name)
+            # An empty list would be written as a list of one library without a name.
+            statement = (
+                sql.SQL("ALTER SYSTEM SET {} = {}").format(parameter, _literals(name, value))
+                if value
+                else sql.SQL("ALTER SYSTEM RESET {}").format(parameter)
             )
+            connection.execute(statement)
     _reload(postgres)
 
 

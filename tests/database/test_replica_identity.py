@@ -1,0 +1,221 @@
+"""REPLICA IDENTITY FULL: where it is asked for, partitions too, and what was there comes back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tenacity import stop_after_attempt, wait_none
+
+from azure_postgres_cdc.database import replica_identity
+from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+
+@pytest.fixture(autouse=True)
+def tables(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.keyed (id int PRIMARY KEY)",
+        "CREATE TABLE public.bare (id int)",
+        "CREATE TABLE public.indexed (id int NOT NULL)",
+        'CREATE UNIQUE INDEX "Odd Index" ON public.indexed (id)',
+        'ALTER TABLE public.indexed REPLICA IDENTITY USING INDEX "Odd Index"',
+        "CREATE TABLE public.nothing (id int PRIMARY KEY)",
+        "ALTER TABLE public.nothing REPLICA IDENTITY NOTHING",
+        "CREATE TABLE public.p (id int, sub int, PRIMARY KEY (id, sub)) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.p1 PARTITION OF public.p FOR VALUES FROM (0) TO (10)",
+        "CREATE TABLE public.p2 PARTITION OF public.p FOR VALUES FROM (10) TO (20)"
+        " PARTITION BY RANGE (sub)",
+        "CREATE TABLE public.p2a PARTITION OF public.p2 FOR VALUES FROM (0) TO (10)",
+        "CREATE SCHEMA streamkap",
+        "CREATE TABLE streamkap.streamkap_signal (id text PRIMARY KEY)",
+    )
+
+
+def identity(shop: Shop, *captures: dict[str, Any], **inputs: Any) -> Managed:
+    """As the resource's constructor writes its properties."""
+    return shop.managed(
+        ReplicaIdentityProvider(), **{"captures": list(captures), "ownTables": [], **inputs}
+    )
+
+
+def listed(*names: str) -> dict[str, list[str]]:
+    return {"tables": sorted(f"public.{name}" for name in names)}
+
+
+def identities(shop: Shop) -> dict[str, str]:
+    return dict(
+        shop.rows(
+            "SELECT c.relname::text, relreplident::text || coalesce(' ' || i.indexrelid::regclass,"
+            " '') FROM pg_class c LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisreplident"
+            " WHERE c.relkind IN ('r', 'p') AND c.relnamespace IN"
+            " ('public'::regnamespace, 'streamkap'::regnamespace)"
+        )
+    )
+
+
+BEFORE = {
+    "bare": "d",
+    "indexed": 'i "Odd Index"',
+    "keyed": "d",
+    "nothing": "n",
+    "p": "d",
+    "p1": "d",
+    "p2": "d",
+    "p2a": "d",
+    "streamkap_signal": "d",
+}
+
+
+def test_listed_tables_are_full_and_no_other(shop: Shop) -> None:
+    managed = identity(shop, listed("bare", "indexed"))
+    managed.up()
+    assert identities(shop) == BEFORE | {"bare": "f", "indexed": "f"}
+    assert managed.refresh() == []
+    assert managed.up() == []
+
+
+def test_every_partition_is_full_too(shop: Shop) -> None:
+    identity(shop, listed("p")).up()
+    assert identities(shop) == BEFORE | dict.fromkeys(("p", "p1", "p2", "p2a"), "f")
+
+
+def test_whole_schema_is_full_but_not_our_own_tables(shop: Shop) -> None:
+    managed = identity(
+        shop,
+        {"schemas": ["public", "streamkap"]},
+        ownTables=["streamkap.streamkap_signal"],
+    )
+    managed.up()
+    assert identities(shop) == dict.fromkeys(BEFORE, "f") | {"streamkap_signal": "d"}
+
+
+def test_several_captures_are_taken_together(shop: Shop) -> None:
+    identity(shop, listed("bare"), listed("bare", "keyed")).up()
+    assert identities(shop) == BEFORE | {"bare": "f", "keyed": "f"}
+
+
+def test_what_was_there_before_comes_back_at_destroy(shop: Shop) -> None:
+    managed = identity(shop, {"schemas": ["public"]})
+    managed.up()
+    managed.destroy()
+    assert identities(shop) == BEFORE
+
+
+def test_full_from_before_stays_full_at_destroy(shop: Shop) -> None:
+    shop.run("ALTER TABLE public.bare REPLICA IDENTITY FULL")
+    managed = identity(shop, listed("bare", "keyed"))
+    managed.up()
+    managed.destroy()
+    assert identities(shop) == BEFORE | {"bare": "f"}
+
+
+def test_table_taken_out_gets_back_what_it_had(shop: Shop) -> None:
+    managed = identity(shop, listed("indexed", "bare"))
+    managed.up()
+    managed.up(captures=[listed("keyed", "bare")])
+    assert identities(shop) == BEFORE | {"bare": "f", "keyed": "f"}
+    managed.destroy()
+    assert identities(shop) == BEFORE
+
+
+def test_drift_is_seen_and_repaired_and_the_past_is_kept(shop: Shop) -> None:
+    managed = identity(shop, listed("indexed", "keyed"))
+    managed.up()
+    shop.run("ALTER TABLE public.indexed REPLICA IDENTITY DEFAULT")
+    assert managed.refresh() == ["tables"]
+    assert managed.up() == ["tables"]
+    assert identities(shop) == BEFORE | {"indexed": "f", "keyed": "f"}
+    managed.destroy()
+    assert identities(shop) == BEFORE
+
+
+def test_new_partition_and_new_table_are_a_difference(shop: Shop) -> None:
+    managed = identity(shop, {"schemas": ["public"]})
+    managed.up()
+    shop.run(
+        "CREATE TABLE public.p3 PARTITION OF public.p FOR VALUES FROM (20) TO (30)",
+        "CREATE TABLE public.later (id int)",
+    )
+    assert managed.preview() == ["tables"]
+    assert identities(shop)["p3"] == "d"
+    managed.up()
+    assert (identities(shop)["p3"], identities(shop)["later"]) == ("f", "f")
+
+
+def test_dropped_table_is_no_obstacle_at_destroy(shop: Shop) -> None:
+    managed = identity(shop, listed("bare", "keyed"))
+    managed.up()
+    shop.run("DROP TABLE public.bare")
+    managed.destroy()
+    assert identities(shop)["keyed"] == "d"
+
+
+def test_lost_index_counts_as_no_identity(shop: Shop) -> None:
+    shop.run('DROP INDEX public."Odd Index"')
+    managed = identity(shop, listed("indexed"))
+    managed.up()
+    assert managed.outputs["before"] == {"public.indexed": "NOTHING"}
+    managed.destroy()
+    assert identities(shop)["indexed"] == "n"
+
+
+def test_table_that_cannot_be_captured_is_refused(shop: Shop) -> None:
+    shop.run("CREATE VIEW public.v AS SELECT 1 AS id")
+    text = identity(shop, listed("v", "missing", "keyed")).refusal()
+    assert "public.missing does not exist" in text
+    assert "public.v is a view" in text
+    assert identities(shop) == BEFORE
+
+
+def test_odd_name_is_quoted(shop: Shop) -> None:
+    shop.run('CREATE TABLE public."a"";DROP TABLE public.keyed;--" (id int)')
+    identity(shop, {"tables": ['public."a"";DROP TABLE public.keyed;--"']}).up()
+    assert identities(shop) == BEFORE | {'a";DROP TABLE public.keyed;--': "f"}
+
+
+def test_locked_table_does_not_keep_the_others_from_theirs(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    retrying = replica_identity._with_retries.retry  # type: ignore[attr-defined]
+    monkeypatch.setattr(retrying, "stop", stop_after_attempt(2))
+    monkeypatch.setattr(retrying, "wait", wait_none())
+    monkeypatch.setattr(replica_identity, "_LOCK_TIMEOUT", "100ms")
+    managed = identity(shop, listed("bare", "keyed", "nothing"))
+    with shop.server.connect(shop.name) as session:
+        session.autocommit = False
+        session.execute("SELECT FROM public.keyed")
+        text = managed.failure(managed.up)
+        assert identities(shop) == BEFORE | {"bare": "f", "nothing": "f"}
+        session.rollback()
+    assert text.startswith(
+        "the replica identity of public.keyed could not be changed: other sessions keep the tables "
+        "locked"
+    )
+    assert "Remedy: run pulumi up again" in text
+    assert "the other tables are done" in text
+    managed.up()
+    assert identities(shop) == BEFORE | {"bare": "f", "keyed": "f", "nothing": "f"}
+
+
+def test_table_that_is_unlocked_in_time_is_done(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replica_identity, "_LOCK_TIMEOUT", "100ms")
+    retrying = replica_identity._with_retries.retry  # type: ignore[attr-defined]
+    with shop.server.connect(shop.name) as session:
+        session.autocommit = False
+        session.execute("SELECT FROM public.keyed")
+        waits: list[float] = []
+
+        def release(_state: object) -> float:
+            waits.append(0)
+            session.rollback()
+            return 0
+
+        monkeypatch.setattr(retrying, "wait", release)
+        identity(shop, listed("keyed")).up()
+    assert len(waits) == 1
+    assert identities(shop) == BEFORE | {"keyed": "f"}

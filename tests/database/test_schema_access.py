@@ -1,0 +1,213 @@
+"""Grants on schemas: read everything, now and later, and leave single write grants alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from azure_postgres_cdc.database.schema_access import SchemaAccessProvider
+from azure_postgres_cdc.database.signal_table import SignalTableProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+ROLE = "streamkap_role"
+
+
+@pytest.fixture(autouse=True)
+def tables(shop: Shop) -> None:
+    shop.run(
+        "CREATE SCHEMA sales",
+        "CREATE TABLE sales.orders (id int)",
+        "CREATE SCHEMA other",
+        "CREATE TABLE other.secrets (id int)",
+    )
+
+
+def access(shop: Shop, *schemas: str, **inputs: Any) -> Managed:
+    """As the resource's constructor writes its properties."""
+    return shop.managed(
+        SchemaAccessProvider(),
+        **{
+            "role": ROLE,
+            "owners": [shop.server.admin_user],
+            "allSchemas": not schemas,
+            "schemas": sorted(schemas),
+            **inputs,
+        },
+    )
+
+
+def may(shop: Shop, schema: str) -> tuple[bool, bool]:
+    return shop.rows(
+        "SELECT has_schema_privilege(%s, %s, 'CREATE'), has_schema_privilege(%s, %s, 'USAGE')",
+        ROLE,
+        schema,
+        ROLE,
+        schema,
+    )[0]
+
+
+def can_read(shop: Shop, table: str) -> bool:
+    return shop.value("SELECT has_table_privilege(%s, %s, 'SELECT')", ROLE, table)
+
+
+def default_grants(shop: Shop) -> list[tuple[str, str, str, str]]:
+    return shop.rows(
+        "SELECT defaclrole::regrole::text, defaclnamespace::regnamespace::text,"
+        " grantee::regrole::text, privilege_type FROM pg_default_acl, aclexplode(defaclacl)"
+        " ORDER BY 1, 2, 3, 4"
+    )
+
+
+def test_schema_and_its_tables_are_readable_and_no_other(shop: Shop) -> None:
+    managed = access(shop, "sales")
+    managed.up()
+    assert managed.id == f"{shop.name}/{ROLE}"
+    assert may(shop, "sales") == (True, True)
+    assert shop.privileges("sales.orders") == {"SELECT"}
+    assert may(shop, "other") == (False, False)
+    assert not can_read(shop, "other.secrets")
+    assert managed.refresh() == []
+    assert managed.up() == []
+
+
+def test_table_made_later_is_readable_at_once(shop: Shop) -> None:
+    access(shop, "sales").up()
+    assert default_grants(shop) == [(shop.server.admin_user, "sales", ROLE, "SELECT")]
+    shop.run("CREATE TABLE sales.later (id int)", "CREATE TABLE other.later (id int)")
+    assert can_read(shop, "sales.later")
+    assert not can_read(shop, "other.later")
+
+
+def test_tables_that_another_owner_makes_later_are_readable(shop: Shop) -> None:
+    shop.run("GRANT CREATE, USAGE ON SCHEMA sales TO team")
+    access(shop, "sales", owners=["team"]).up()
+    shop.run("SET ROLE team", "CREATE TABLE sales.theirs (id int)", superuser=True)
+    assert can_read(shop, "sales.theirs")
+
+
+def test_owner_that_the_administrator_is_no_member_of_is_refused(shop: Shop) -> None:
+    managed = access(shop, "sales", owners=["App B"])
+    text = managed.failure(managed.up)
+    assert text.startswith("cannot change the grants on schema sales: ")
+    assert "[42501]. Remedy: list only owners that the administrator is a member of" in text
+    assert may(shop, "sales") == (False, False)
+
+
+def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
+    signal = shop.managed(SignalTableProvider(), schema="sales", roles=[ROLE])
+    managed = access(shop, "sales")
+    signal.up()
+    managed.up()
+    managed.up(owners=[shop.server.admin_user, "team"])
+    assert shop.privileges("sales.streamkap_signal") == {"SELECT", "INSERT", "UPDATE"}
+    assert signal.refresh() == managed.refresh() == []
+
+
+def test_every_schema_is_looked_up(shop: Shop) -> None:
+    managed = access(shop)
+    managed.up()
+    assert managed.outputs["schemas"] == ["other", "public", "sales"]
+    assert may(shop, "other") == (True, True)
+    assert can_read(shop, "other.secrets")
+    shop.run("CREATE SCHEMA later", "CREATE TABLE later.t (id int)")
+    assert managed.preview() == ["schemas"]
+    managed.up()
+    assert can_read(shop, "later.t")
+
+
+@pytest.mark.parametrize(
+    "by_hand",
+    [
+        f"REVOKE SELECT ON sales.orders FROM {ROLE}",
+        f"REVOKE USAGE ON SCHEMA sales FROM {ROLE}",
+        f"REVOKE CREATE ON SCHEMA sales FROM {ROLE}",
+        f"ALTER DEFAULT PRIVILEGES IN SCHEMA sales REVOKE SELECT ON TABLES FROM {ROLE}",
+        f"CREATE TABLE sales.hidden (id int); REVOKE ALL ON TABLE sales.hidden FROM {ROLE}",
+    ],
+)
+def test_lost_grant_is_seen_and_repaired(shop: Shop, by_hand: str) -> None:
+    managed = access(shop, "sales")
+    managed.up()
+    shop.run(*by_hand.split("; "))
+    assert managed.refresh() == ["schemas"]
+    managed.up()
+    assert may(shop, "sales") == (True, True)
+    assert all(
+        shop.column(
+            "SELECT has_table_privilege(%s, oid, 'SELECT') FROM pg_class"
+            " WHERE relnamespace = 'sales'::regnamespace AND relkind = 'r'",
+            ROLE,
+        )
+    )
+    assert default_grants(shop) == [(shop.server.admin_user, "sales", ROLE, "SELECT")]
+    assert managed.refresh() == []
+
+
+def test_schema_taken_out_is_revoked(shop: Shop) -> None:
+    managed = access(shop, "other", "sales")
+    managed.up()
+    managed.up(schemas=["sales"])
+    assert may(shop, "other") == (False, False)
+    assert not can_read(shop, "other.secrets")
+    assert can_read(shop, "sales.orders")
+    assert default_grants(shop) == [(shop.server.admin_user, "sales", ROLE, "SELECT")]
+
+
+def test_owner_taken_out_no_longer_shares_what_it_makes(shop: Shop) -> None:
+    managed = access(shop, "sales", owners=[shop.server.admin_user, "team"])
+    managed.up()
+    managed.up(owners=[shop.server.admin_user])
+    assert default_grants(shop) == [(shop.server.admin_user, "sales", ROLE, "SELECT")]
+
+
+def test_everything_is_revoked_at_destroy(shop: Shop) -> None:
+    managed = access(shop, "other", "sales")
+    managed.up()
+    managed.destroy()
+    assert may(shop, "sales") == may(shop, "other") == (False, False)
+    assert not can_read(shop, "sales.orders")
+    assert default_grants(shop) == []
+
+
+def test_dropped_schema_is_no_obstacle(shop: Shop) -> None:
+    managed = access(shop, "other", "sales")
+    managed.up()
+    shop.run("DROP SCHEMA other CASCADE")
+    assert managed.refresh() == ["schemas"]
+    managed.up(schemas=["sales"])
+    shop.run("DROP SCHEMA sales CASCADE")
+    managed.destroy()
+
+
+def test_dropped_role_is_one_line_at_refresh(shop: Shop) -> None:
+    shop.run("CREATE ROLE passing")
+    managed = access(shop, "sales", role="passing")
+    managed.up()
+    shop.run("DROP OWNED BY passing CASCADE", "DROP ROLE passing", superuser=True)
+    assert managed.refresh() == ["schemas"]
+    assert managed.failure(managed.up) == (
+        'cannot change the grants on schema sales: role "passing" does not exist [42704]'
+    )
+
+
+def test_missing_schema_is_one_line(shop: Shop) -> None:
+    managed = access(shop, "nope")
+    assert managed.failure(managed.up) == (
+        'cannot change the grants on schema nope: schema "nope" does not exist [3F000]'
+    )
+
+
+def test_oddly_named_schema_is_quoted(shop: Shop) -> None:
+    odd = 'odd"; DROP TABLE sales.orders; --'
+    shop.run('CREATE SCHEMA "odd""; DROP TABLE sales.orders; --"')
+    managed = access(shop, odd)
+    managed.up()
+    assert may(shop, '"odd""; DROP TABLE sales.orders; --"'.strip('"').replace('""', '"')) == (
+        True,
+        True,
+    )
+    assert shop.value("SELECT to_regclass('sales.orders')") is not None
+    assert managed.refresh() == []

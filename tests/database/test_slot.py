@@ -1,0 +1,285 @@
+"""The replication slot: made once, watched, and never made again without a word."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from azure_postgres_cdc.database import slot
+from azure_postgres_cdc.database.publication import PublicationProvider
+from azure_postgres_cdc.database.slot import ReplicationSlotProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+
+@pytest.fixture
+def name(shop: Shop) -> str:
+    """Slot names are unique on a server."""
+    return f"slot_{shop.name}"
+
+
+@pytest.fixture
+def managed(shop: Shop, name: str) -> Managed:
+    shop.run(
+        "CREATE TABLE public.orders (id int PRIMARY KEY)",
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
+    )
+    return replication_slot(shop, name)
+
+
+def replication_slot(shop: Shop, name: str, **inputs: Any) -> Managed:
+    """As the resource's constructor writes its properties."""
+    return shop.managed(
+        ReplicationSlotProvider(),
+        **{"name": name, "plugin": "pgoutput", "publication": "streamkap_pub", **inputs},
+    )
+
+
+def found(shop: Shop, name: str) -> list[tuple[Any, ...]]:
+    return shop.rows(
+        "SELECT slot_type, plugin::text, database::text, confirmed_flush_lsn::text"
+        " FROM pg_replication_slots WHERE slot_name = %s",
+        name,
+    )
+
+
+# Making
+
+
+def test_slot_is_made_with_pgoutput_on_its_database(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    assert managed.id == f"{shop.name}/{name}"
+    lsn = managed.outputs["createdAtLsn"]
+    assert found(shop, name) == [("logical", "pgoutput", shop.name, lsn)]
+    assert managed.refresh() == []
+    assert managed.up() == []
+
+
+def test_slot_holds_every_change_from_then_on(shop: Shop, managed: Managed, name: str) -> None:
+    managed.up()
+    shop.run("INSERT INTO public.orders VALUES (1), (2)")
+    kinds = shop.column(
+        "SELECT chr(get_byte(data, 0)) FROM pg_logical_slot_peek_binary_changes("
+        "%s, NULL, NULL, 'proto_version', '1', 'publication_names', 'streamkap_pub')",
+        name,
+    )
+    assert kinds == ["B", "R", "I", "I", "C"]
+
+
+def test_slot_is_verified_with_a_peek_that_takes_nothing(
+    shop: Shop, managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statements: list[str] = []
+    original = slot.rows
+
+    def recording(connection: Any, query: str, *parameters: Any) -> list[Any]:
+        statements.append(query)
+        return original(connection, query, *parameters)
+
+    monkeypatch.setattr(slot, "rows", recording)
+    managed.up()
+    assert [query for query in statements if "peek" in query] == [slot._PEEK]
+    assert managed.outputs["createdAtLsn"] == found(shop, managed.inputs["name"])[0][3]
+
+
+def test_slot_s_peek_understands_an_odd_publication(shop: Shop, name: str) -> None:
+    odd = 'odd, "pub" \'s 表'
+    publication = shop.managed(
+        PublicationProvider(),
+        name=odd,
+        capture={"schemas": ["public"]},
+        ownTables=[],
+        fullIdentity={},
+        role="streamkap_role",
+    )
+    publication.up()
+    replication_slot(shop, name, publication=odd).up()
+    assert found(shop, name)
+
+
+def test_slot_whose_peek_fails_says_that_it_is_there(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "_PEEK", slot._PEEK.replace("'1'", "'none'"))
+    text = managed.failure(managed.up)
+    assert text.startswith(f"replication slot {name} was created, but cannot be read: ")
+    assert found(shop, name)
+
+
+def test_slot_that_fits_is_adopted_where_it_stands(shop: Shop, managed: Managed, name: str) -> None:
+    with shop.server.connect(shop.name) as connection:
+        connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+    before = found(shop, name)
+    shop.run("INSERT INTO public.orders VALUES (1)")
+    managed.up()
+    assert found(shop, name) == before
+    assert managed.outputs["createdAtLsn"] == before[0][3]
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        ("pg_create_logical_replication_slot(%s, 'test_decoding')", "logical slot of plug-in test"),
+        ("pg_create_physical_replication_slot(%s)", "physical slot of plug-in None"),
+    ],
+)
+def test_slot_of_another_kind_is_refused_and_left_alone(
+    shop: Shop, managed: Managed, name: str, make: str, what: str
+) -> None:
+    with shop.server.connect(shop.name) as connection:
+        try:
+            connection.execute(f"SELECT {make}".encode(), [name])
+        except Exception as error:  # not every build brings test_decoding along
+            pytest.skip(str(error))
+    before = found(shop, name)
+    try:
+        text = managed.failure(managed.up)
+        assert text.startswith(f"replication slot {name} is not this stack's: found a {what}")
+        assert f"needed a logical one of pgoutput on {shop.name}. Remedy: " in text
+        assert found(shop, name) == before
+    finally:
+        shop.run(f"SELECT pg_drop_replication_slot('{name}')")
+
+
+def test_slot_of_another_database_is_refused(shop: Shop, managed: Managed, name: str) -> None:
+    with shop.server.connect("postgres") as connection:
+        connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+        try:
+            text = managed.failure(managed.up)
+            assert "found a logical slot of plug-in pgoutput on database postgres" in text
+            assert len(found(shop, name)) == 1
+        finally:
+            connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+
+
+# Limits
+
+
+def test_slot_that_waits_for_writers_names_them(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot, "_CREATE_TIMEOUT_SECONDS", 1)
+    with shop.server.connect(shop.name) as writer:
+        writer.autocommit = False
+        writer.execute("INSERT INTO public.orders VALUES (1)")
+        text = managed.failure(managed.up)
+        pid = writer.info.backend_pid
+        writer.rollback()
+    assert text.startswith(f"replication slot {name} was not created within 1 s: it waits for")
+    assert f"pids: {pid} ({shop.server.admin_user}, open for " in text
+    assert "Remedy: let them end, or end them with pg_terminate_backend" in text
+    assert found(shop, name) == []
+    managed.up()
+    assert len(found(shop, name)) == 1
+
+
+def test_slot_too_many_says_what_to_raise(shop: Shop, managed: Managed, name: str) -> None:
+    with shop.server.connect(shop.name) as connection:
+        for number in range(10):
+            connection.execute(
+                "SELECT pg_create_physical_replication_slot(%s)", [f"{name}_{number}"]
+            )
+        try:
+            text = managed.failure(managed.up)
+        finally:
+            for number in range(10):
+                connection.execute("SELECT pg_drop_replication_slot(%s)", [f"{name}_{number}"])
+    assert text.startswith(f"cannot create replication slot {name}: ")
+    assert "[53400]. Remedy: raise max_replication_slots" in text
+
+
+# Vanished
+
+
+def test_slot_that_vanished_is_never_made_again(shop: Shop, managed: Managed, name: str) -> None:
+    managed.up()
+    shop.run(f"SELECT pg_drop_replication_slot('{name}')")
+    lsn = managed.outputs["createdAtLsn"]
+    at_refresh = managed.failure(managed.refresh)
+    assert f"has vanished (created at LSN {lsn}): every change since" in at_refresh
+    for text in (managed.refusal(), at_refresh):
+        assert text.startswith(f"replication slot {name} of database {shop.name} has vanished")
+        assert "is lost to it. It is not created again" in text
+        assert "Remedy: stop the source, take the slot out of the state" in text
+    assert found(shop, name) == []
+    assert managed.id
+
+
+def test_slot_replaced_by_hand_with_another_kind_is_refused(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    shop.run(
+        f"SELECT pg_drop_replication_slot('{name}')",
+        f"SELECT pg_create_physical_replication_slot('{name}')",
+    )
+    try:
+        assert "is not this stack's: found a physical slot" in managed.refusal()
+        assert "is not this stack's: found a physical slot" in managed.failure(managed.refresh)
+    finally:
+        shop.run(f"SELECT pg_drop_replication_slot('{name}')")
+
+
+# Going
+
+
+def test_slot_is_dropped_at_destroy_and_destroying_twice_is_no_error(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    managed.provider.delete(managed.id, managed.outputs)
+    assert found(shop, name) == []
+    managed.destroy()
+
+
+def test_slot_that_is_being_read_is_not_dropped(shop: Shop, managed: Managed, name: str) -> None:
+    managed.up()
+    with reader(shop, name):
+        text = managed.failure(managed.destroy)
+        assert len(found(shop, name)) == 1
+        assert managed.refresh() == []
+        assert managed.up() == []
+    assert text == (
+        f"replication slot {name} is being read: dropping it would cut its connector off. "
+        "Remedy: stop the source in the Streamkap app, then try again"
+    )
+
+
+@contextmanager
+def reader(shop: Shop, name: str) -> Iterator[None]:
+    """A connector's part: a stream that keeps the slot active."""
+    command = [shop.server.tool("pg_recvlogical"), "--start", "--slot", name, "--dbname", shop.name]
+    command += ["--file=-", "-o", "proto_version=1", "-o", "publication_names=streamkap_pub"]
+    process = subprocess.Popen(
+        command,
+        env=shop.server.client_environment(shop.name),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        deadline = time.monotonic() + 20
+        while not is_active(shop, name):
+            assert process.poll() is None, shop.server.log_tail()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.communicate()
+        while is_active(shop, name):
+            time.sleep(0.05)
+
+
+def is_active(shop: Shop, name: str) -> bool:
+    return bool(
+        shop.value("SELECT bool_or(active) FROM pg_replication_slots WHERE slot_name = %s", name)
+    )

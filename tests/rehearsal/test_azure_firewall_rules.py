@@ -1,0 +1,201 @@
+"""Firewall rules of the emulated Azure: Microsoft's client, raw requests, the stand-in plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
+from azure.mgmt.postgresqlflexibleservers.models import FirewallRule, FirewallRuleProperties
+from azure_support import GROUP, NAME, SUBSCRIPTION, Json, call, client_of, code_of, plugin_of
+
+from azure_postgres_rehearsal.azure_api import EmulatedAzure, FlexibleServer, Network
+from azure_postgres_rehearsal.embedded import EmbeddedPostgres
+from azure_postgres_rehearsal.plugins.protocol import ProviderError, ResourceType
+
+SUBNET = Network(False, "/subscriptions/s/…/subnets/pg", "/subscriptions/s/…/privateDnsZones/z")
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with EmbeddedPostgres(17) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
+    with EmulatedAzure(SUBSCRIPTION) as emulated:
+        emulated.add_server(GROUP, NAME, postgres)
+        emulated.add_server(GROUP, "cdc-injected", postgres, network=SUBNET)
+        yield emulated
+
+
+@pytest.fixture(autouse=True)
+def calm(azure: EmulatedAzure) -> Iterator[None]:
+    yield
+    azure.behaviour.write_seconds = 0
+    azure.operations.wait()
+    for rule in azure.servers[0].firewall_rules.as_list():
+        azure.servers[0].firewall_rules.delete(rule["name"])
+
+
+@pytest.fixture
+def server(azure: EmulatedAzure) -> FlexibleServer:
+    return azure.servers[0]
+
+
+@pytest.fixture
+def client(azure: EmulatedAzure) -> Iterator[PostgreSQLManagementClient]:
+    with client_of(azure) as management:
+        yield management
+
+
+@pytest.fixture
+def resource(azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch) -> ResourceType:
+    return plugin_of(azure, monkeypatch).resource("azure-native:dbforpostgresql:FirewallRule")
+
+
+def rule(start: str, end: str) -> FirewallRule:
+    return FirewallRule(
+        properties=FirewallRuleProperties(start_ip_address=start, end_ip_address=end)
+    )
+
+
+def body(start: object = "10.0.0.1", end: object = "10.0.0.9") -> Json:
+    return {"properties": {"startIpAddress": start, "endIpAddress": end}}
+
+
+def inputs(name: str, start: str = "10.0.0.1", end: str = "10.0.0.9") -> Json:
+    return {
+        "resourceGroupName": GROUP,
+        "serverName": NAME,
+        "firewallRuleName": name,
+        "startIpAddress": start,
+        "endIpAddress": end,
+    }
+
+
+class TestMicrosoftsClient:
+    def test_a_rule_is_made_changed_listed_and_removed(
+        self, client: PostgreSQLManagementClient, azure: EmulatedAzure
+    ) -> None:
+        rules = client.firewall_rules
+        made = rules.begin_create_or_update(
+            GROUP, NAME, "gw", rule("10.0.0.1", "10.0.0.9")
+        ).result()
+        assert made.name == "gw"
+        assert made.type == "Microsoft.DBforPostgreSQL/flexibleServers/firewallRules"
+        rules.begin_create_or_update(GROUP, NAME, "gw", rule("10.0.0.1", "10.0.0.1")).result()
+        found = rules.get(GROUP, NAME, "gw").properties
+        assert (found.start_ip_address, found.end_ip_address) == ("10.0.0.1", "10.0.0.1")
+        assert [r.name for r in rules.list_by_server(GROUP, NAME)] == ["gw"]
+        rules.begin_delete(GROUP, NAME, "gw").result()
+        rules.begin_delete(GROUP, NAME, "gw").result()
+        with pytest.raises(ResourceNotFoundError, match="firewallRules/gw"):
+            rules.get(GROUP, NAME, "gw")
+        assert [o.detail for o in azure.journal.of_kind("firewall-rule-write")] == [
+            "gw=10.0.0.1-10.0.0.9",
+            "gw=10.0.0.1-10.0.0.1",
+        ]
+        assert [o.detail for o in azure.journal.of_kind("firewall-rule-delete")] == ["gw"]
+
+    def test_two_at_a_time_are_one_too_many(
+        self, client: PostgreSQLManagementClient, azure: EmulatedAzure
+    ) -> None:
+        azure.behaviour.write_seconds = 0.3
+        first = client.firewall_rules.begin_create_or_update(
+            GROUP, NAME, "one", rule("10.0.0.1", "10.0.0.1")
+        )
+        with pytest.raises(HttpResponseError) as refused:
+            client.firewall_rules.begin_create_or_update(
+                GROUP, NAME, "two", rule("10.0.0.1", "10.0.0.1")
+            )
+        assert refused.value.status_code == 409
+        assert refused.value.error is not None
+        assert refused.value.error.code == "ServerIsBusy"
+        assert first.result().name == "one"
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        "wrong",
+        [
+            body("10.0.0.9", "10.0.0.1"),
+            body("10.0.0.0/8"),
+            body("::1", "::1"),
+            body("10.0.0.256"),
+            body("010.0.0.1"),
+            body(""),
+            {"properties": {"startIpAddress": "10.0.0.1"}},
+        ],
+    )
+    def test_addresses(self, azure: EmulatedAzure, server: FlexibleServer, wrong: Json) -> None:
+        answer = call(azure, "PUT", f"{server.id}/firewallRules/gw", wrong)
+        assert code_of(answer) == (400, "InvalidParameterValue")
+        assert server.firewall_rules.as_list() == []
+
+    @pytest.mark.parametrize("name", ["a%20b", "a%2Bb", "n" * 129, "b%C3%BCro"])
+    def test_names(self, azure: EmulatedAzure, server: FlexibleServer, name: str) -> None:
+        answer = call(azure, "PUT", f"{server.id}/firewallRules/{name}", body())
+        assert code_of(answer) == (400, "InvalidParameterValue")
+
+    @pytest.mark.parametrize("name", ["n" * 128, "Büro".replace("ü", "ue") + "_1.2-3"])
+    def test_names_that_are_taken(
+        self, azure: EmulatedAzure, server: FlexibleServer, name: str
+    ) -> None:
+        assert call(azure, "PUT", f"{server.id}/firewallRules/{name}", body())[0] == 202
+
+    @pytest.mark.parametrize(
+        "wrong", [body(1), {"properties": []}, {"properties": body()["properties"] | {"a": 1}}]
+    )
+    def test_the_form(self, azure: EmulatedAzure, server: FlexibleServer, wrong: Json) -> None:
+        assert call(azure, "PUT", f"{server.id}/firewallRules/gw", wrong)[0] == 400
+
+    def test_a_server_in_a_virtual_network_has_none(self, azure: EmulatedAzure) -> None:
+        path = f"{azure.servers[1].id}/firewallRules"
+        for method, content in (("PUT", body()), ("DELETE", None)):
+            answer = call(azure, method, f"{path}/gw", content)
+            assert code_of(answer) == (400, "InvalidOperation")
+        assert call(azure, "GET", path)[2] == {"value": []}
+
+
+class TestPlugin:
+    def test_its_life(self, resource: ResourceType, server: FlexibleServer) -> None:
+        checked, failures = resource.check({}, inputs("gw"))
+        assert failures == []
+        resource_id, outputs = resource.create(checked)
+        assert resource_id == f"{server.id}/firewallRules/gw"
+        assert outputs == {
+            "id": resource_id,
+            "name": "gw",
+            "type": "Microsoft.DBforPostgreSQL/flexibleServers/firewallRules",
+            "startIpAddress": "10.0.0.1",
+            "endIpAddress": "10.0.0.9",
+            "azureApiVersion": "2025-08-01",
+        }
+        assert resource.read(resource_id, checked, outputs) == (resource_id, checked, outputs)
+        imported = resource.read(resource_id, {}, {})
+        assert imported is not None
+        assert imported[1] == checked
+
+        wider = checked | {"endIpAddress": "10.0.0.10"}
+        diff = resource.diff(resource_id, checked, outputs, wider)
+        assert (diff.changed, diff.replaces) == (["endIpAddress"], [])
+        assert resource.update(resource_id, outputs, wider)["endIpAddress"] == "10.0.0.10"
+        drifted = resource.read(resource_id, checked, outputs)
+        assert drifted is not None
+        assert drifted[1] == wider
+
+        resource.delete(resource_id, outputs)
+        resource.delete(resource_id, outputs)
+        assert resource.read(resource_id, checked, outputs) is None
+
+    def test_what_is_there_is_not_adopted(self, resource: ResourceType) -> None:
+        resource.create(inputs("gw"))
+        with pytest.raises(ProviderError, match=r"^cannot create already existing resource '/sub"):
+            resource.create(inputs("gw", "10.0.0.1", "10.9.9.9"))
+
+    def test_another_name_is_another_rule(self, resource: ResourceType) -> None:
+        diff = resource.diff("id", inputs("gw"), {}, inputs("vpn"))
+        assert (diff.changed, diff.replaces) == (["firewallRuleName"], ["firewallRuleName"])

@@ -1,0 +1,225 @@
+"""What a connector's arguments mean: the capture set, the defaults, the grants, the faults."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from azure_postgres_cdc.database.capture import capture_fault, captured_schemas, normalised
+from azure_postgres_cdc.database.grants import RoleAccess
+from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.plan import ConnectorArgs, Plan, access_of, faults_of, own_table_schemas
+
+ORDERS: ConnectorArgs = {"capture": {"tables": ["public.orders"]}}
+
+
+def plan(**args: Any) -> Plan:
+    return Plan.of({**ORDERS, **args}, "cdc_admin")
+
+
+# The capture set
+
+
+@pytest.mark.parametrize(
+    ("capture", "found"),
+    [
+        ({}, "none"),
+        ({"tables": []}, "none"),
+        ({"allTables": False}, "none"),
+        ({"tables": ["a.b"], "schemas": ["c"]}, "tables, schemas"),
+        ({"tables": ["a.b"], "allTables": True}, "tables, allTables"),
+        ({"tables": ["a.b"], "schemas": ["c"], "allTables": True}, "tables, schemas, allTables"),
+    ],
+)
+def test_capture_needs_exactly_one_key(capture: dict[str, Any], found: str) -> None:
+    assert capture_fault(capture) == (
+        f"needs exactly one of tables, schemas and allTables (found: {found})"
+    )
+
+
+@pytest.mark.parametrize(
+    ("capture", "normal", "schemas"),
+    [
+        (
+            {"tables": ["public.b", "Public.A", '"Odd".x', "public.a"]},
+            {"tables": ['"Odd".x', "public.a", "public.b"]},
+            ["Odd", "public"],
+        ),
+        ({"schemas": ["b", "a", "b"]}, {"schemas": ["a", "b"]}, ["a", "b"]),
+        ({"allTables": True}, {"allTables": True}, None),
+        # What is empty says nothing
+        ({"tables": [], "schemas": ["a"]}, {"schemas": ["a"]}, ["a"]),
+        ({"schemas": [], "tables": ["a.b"]}, {"tables": ["a.b"]}, ["a"]),
+        ({"allTables": True, "tables": []}, {"allTables": True}, None),
+        ({"allTables": False, "schemas": ["a"]}, {"schemas": ["a"]}, ["a"]),
+    ],
+)
+def test_capture_is_sorted_and_without_repetitions(
+    capture: Any, normal: dict[str, Any], schemas: list[str] | None
+) -> None:
+    assert capture_fault(capture) is None
+    assert normalised(capture) == normal
+    assert captured_schemas(capture) == schemas
+    assert normalised(normalised(capture)) == normal  # type: ignore[arg-type]
+
+
+# Defaults
+
+
+def test_defaults_are_the_page_s() -> None:
+    found = plan()
+    assert (found.user, found.role) == ("streamkap_user", "streamkap_role")
+    assert (found.publication, found.slot) == ("streamkap_pub", "streamkap_pgoutput_slot")
+    assert (found.read_only, found.signal_schema, found.heartbeat_schema) == (
+        False,
+        "streamkap",
+        None,
+    )
+    assert found.owners == ("cdc_admin",)
+    assert found.full_identity is None
+    assert found.own_tables == (TableName("streamkap", "streamkap_signal"),)
+    assert found.schemas == ["public"]
+
+
+def test_heartbeat_is_beside_the_signal_table_unless_told_otherwise() -> None:
+    assert plan(heartbeat=True).own_tables == (
+        TableName("streamkap", "streamkap_signal"),
+        TableName("streamkap", "streamkap_heartbeat"),
+    )
+    assert plan(heartbeat=True, form={"signalSchema": "cdc"}).own_tables == (
+        TableName("cdc", "streamkap_signal"),
+        TableName("cdc", "streamkap_heartbeat"),
+    )
+    form = {"signalSchema": "cdc", "heartbeatSchema": "beat"}
+    assert plan(heartbeat=True, form=form).heartbeat_schema == "beat"
+    assert plan(form=form).heartbeat_schema is None
+
+
+def test_read_only_connector_has_no_tables_of_its_own() -> None:
+    found = plan(snapshots="read-only", form={"signalSchema": "cdc"})
+    assert (found.read_only, found.signal_schema, found.own_tables) == (True, None, ())
+
+
+@pytest.mark.parametrize(
+    ("full", "captured"),
+    [
+        (False, None),
+        ([], None),
+        (True, {"tables": ["public.orders"]}),
+        (["a.b"], {"tables": ["a.b"]}),
+    ],
+)
+def test_full_identity_for_all_or_some(full: Any, captured: Any) -> None:
+    assert plan(replicaIdentityFull=full).full_identity == captured
+
+
+def test_owners_default_to_the_administrator() -> None:
+    assert plan(owners=[]).owners == ("cdc_admin",)
+    assert plan(owners=["app", "team"]).owners == ("app", "team")
+
+
+def test_the_form_names_the_published_tables_without_sql_s_quotes() -> None:
+    published = ['"Odd Schema"."Tab""le"', "public.orders", "streamkap.streamkap_signal"]
+    assert plan().captured_tables(published) == ['Odd Schema.Tab"le', "public.orders"]
+    assert plan().captured_tables(None) == []
+    assert plan(capture={"allTables": True}).schemas is None
+
+
+# Grants
+
+
+def test_access_of_one_connector() -> None:
+    assert access_of("streamkap_role", [plan()]) == RoleAccess(
+        role="streamkap_role",
+        captured=frozenset({"public"}),
+        writes=frozenset({"streamkap"}),
+        occupied=frozenset({"streamkap"}),
+        owners=("cdc_admin",),
+    )
+
+
+def test_access_of_connectors_that_share_a_role_is_joined() -> None:
+    plans = [
+        plan(owners=["b"]),
+        plan(capture={"schemas": ["sales"]}, owners=["a", "b"], form={"signalSchema": "sales"}),
+        plan(capture={"schemas": ["hr"]}, role="hr", form={"signalSchema": "hr"}),
+    ]
+    assert access_of("streamkap_role", plans) == RoleAccess(
+        role="streamkap_role",
+        captured=frozenset({"public", "sales"}),
+        writes=frozenset({"streamkap", "sales"}),
+        occupied=frozenset({"streamkap", "sales", "hr"}),
+        owners=("a", "b"),
+    )
+    assert access_of("hr", plans).captured == frozenset({"hr"})
+    assert own_table_schemas(plans) == {"streamkap", "sales", "hr"}
+
+
+def test_all_tables_means_every_schema() -> None:
+    assert access_of("streamkap_role", [plan(), plan(capture={"allTables": True})]).captured is None
+
+
+# Faults
+
+
+def test_good_arguments_have_no_fault() -> None:
+    assert faults_of("shop", [ORDERS]) == []
+    second: ConnectorArgs = {**ORDERS, "publication": "p", "slot": "s"}
+    assert faults_of("shop", [ORDERS, second]) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "faults"),
+    [
+        (
+            {"capture": {}},
+            [
+                "capture needs exactly one of tables, schemas and allTables (found: none)",
+            ],
+        ),
+        (
+            {"capture": {"tables": ["orders", "public.a"]}},
+            ["capture.tables: 'orders' is not of the form schema.table"],
+        ),
+        ({"capture": {"schemas": ["", "a"]}}, ["capture.schemas: '' is empty"]),
+        (
+            {"replicaIdentityFull": ["orders"]},
+            ["replicaIdentityFull: 'orders' is not of the form schema.table"],
+        ),
+        (
+            {"owners": ["x" * 64]},
+            [f"owners: '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63"],
+        ),
+        ({"user": "", "role": ""}, ["user '' is empty", "role '' is empty"]),
+        (
+            {"publication": "x" * 64},
+            [f"publication '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63"],
+        ),
+        (
+            {"slot": "Slot"},
+            [
+                "slot 'Slot' is no slot name: 1 to 63 lower-case letters, digits and underscores",
+            ],
+        ),
+        (
+            {"snapshots": "read-only", "heartbeat": True},
+            ["heartbeat needs a read-write connection, but snapshots is read-only"],
+        ),
+    ],
+)
+def test_faults_of_a_connector(args: Any, faults: list[str]) -> None:
+    assert faults_of("shop", [{**ORDERS, **args}]) == [f"connectors[0]: {item}" for item in faults]
+
+
+def test_faults_of_a_source() -> None:
+    assert faults_of("", []) == [
+        "connectors is empty: a source has at least one",
+        "database '' is empty",
+    ]
+    assert faults_of("shop", [ORDERS, ORDERS]) == [
+        "publication streamkap_pub is used by two connectors; each needs its own",
+        "slot streamkap_pgoutput_slot is used by two connectors; each needs its own",
+    ]
+    bad: ConnectorArgs = {"capture": {}, "slot": "S"}
+    assert len(faults_of("", [bad, bad])) == 7
