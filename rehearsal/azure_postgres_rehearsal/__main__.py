@@ -12,7 +12,7 @@ import typer
 
 from azure_postgres_rehearsal import demo as demonstration
 from azure_postgres_rehearsal.engine import PulumiFailed
-from azure_postgres_rehearsal.rehearsal import Rehearsal
+from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -47,7 +47,7 @@ def _run(action: Callable[[], None]) -> None:
         action()
     except PulumiFailed as error:
         sys.exit(f"{error.outcome.text}{error}".strip())
-    except (demonstration.DemoFailed, FileNotFoundError, RuntimeError) as error:
+    except (demonstration.DemoFailed, RehearsalFailed, OSError, RuntimeError) as error:
         sys.exit(f"failed: {error}")
 
 

@@ -17,8 +17,13 @@ from azure_postgres_rehearsal.engine import Engine
 
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 # Where another tool owns the server, it has set what logical replication needs.
+_NEEDED = ("server", "connection", "databases")
 _INVENTED = "CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY, value text)"
 _READY = {"wal_level": "logical", "max_worker_processes": "16"}
+
+
+class RehearsalFailed(Exception):  # noqa: N818 - reads better where it is raised
+    """What cannot be rehearsed, in one line."""
 
 
 class Rehearsal:
@@ -129,10 +134,14 @@ class Rehearsal:
 def _settings_of(project: Path, stack: str) -> dict[str, Any]:
     description = yaml.safe_load((project / "Pulumi.yaml").read_text())
     file = project / description.get("stackConfigDir", ".") / f"Pulumi.{stack}.yaml"
-    content = yaml.safe_load(file.read_text())
+    content = yaml.safe_load(file.read_text()) or {}
     prefix = f"{description['name']}:"
-    return {
+    settings = {
         key.removeprefix(prefix): value
-        for key, value in content["config"].items()
+        for key, value in content.get("config", {}).items()
         if key.startswith(prefix)
     }
+    missing = [key for key in _NEEDED if not settings.get(key)]
+    if missing:
+        raise RehearsalFailed(f"{file.name} has no {', no '.join(missing)}: nothing to rehearse")
+    return settings
