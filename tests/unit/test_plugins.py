@@ -1,4 +1,4 @@
-"""Which provider plugins a rehearsal runs: the real postgresql one where it is, never azure-native."""
+"""Which plugins a rehearsal runs: the real postgresql where it is, never the real azure-native."""
 
 from __future__ import annotations
 
