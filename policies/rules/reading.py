@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from pulumi_policy.proxy import UnknownValueError
+
 _VERSION = re.compile(r"/v\d{8}(?:preview|privatepreview)?(?=:)")
 
 
@@ -22,6 +24,6 @@ def text(props: Mapping[str, Any], key: str) -> str | None:
     """A property as text; None where it is missing, or unknown as yet in a preview."""
     try:
         found = props[key]
-    except Exception:
+    except (KeyError, UnknownValueError):
         return None
     return str(found) if found is not None else None
