@@ -10,22 +10,13 @@ from typing import Any
 
 import pytest
 from pulumi_policy import EnforcementLevel, ResourceValidationArgs
-from pulumi_policy.proxy import UnknownValueError
+from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
 from azure_postgres_rehearsal.engine import Engine
 from rules import server_parameter_sets_wal_level as rule
 
 POLICIES = Path(__file__).resolve().parents[2] / "policies"
 CONFIGURATION = "azure-native:dbforpostgresql:Configuration"
-
-
-class Unknown(dict[str, Any]):
-    """Properties whose value is not known yet, as the SDK shows them in a preview."""
-
-    def __getitem__(self, key: str) -> Any:
-        if key == "value":
-            raise UnknownValueError(None, key)
-        return super().__getitem__(key)
 
 
 def violations(resource_type: str, props: Mapping[str, Any], name: str = "x") -> list[str]:
@@ -63,7 +54,8 @@ def test_a_resource_without_a_configuration_name_is_known_by_its_own() -> None:
 
 
 def test_an_unknown_value_is_looked_at_later() -> None:
-    assert violations(CONFIGURATION, Unknown(configurationName="wal_level")) == []
+    props = {"configurationName": "wal_level", "value": UNKNOWN_STRING_VALUE}
+    assert violations(CONFIGURATION, unknown_checking_proxy(props)) == []
 
 
 @pytest.mark.parametrize(
