@@ -36,6 +36,7 @@ from azure_postgres_cdc.names import (
 )
 from azure_postgres_cdc.plan import ConnectorArgs
 
+UNNAMED = "postgresql"
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _FAULTS_SHOWN_OF_A_FILE = 20
@@ -243,8 +244,8 @@ class Settings(_Settings):
 
     @property
     def name(self) -> str:
-        """The server's name, or its host where nobody manages it."""
-        return self.server.name or str(self.connection.host)
+        """The server's name. Without one it is not the host's: that may change, the slots stay."""
+        return self.server.name or UNNAMED
 
     @property
     def users(self) -> dict[str, list[str]]:

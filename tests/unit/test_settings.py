@@ -465,7 +465,7 @@ def test_everything_can_be_said() -> None:
             ],
         }
     )
-    assert settings.name == "db.example"
+    assert settings.name == "postgresql"
     assert settings.users == {"own_user": ["own_role"]}
     (connector,) = settings.connectors_by_database(ANYWHERE)["Shop"]
     assert connector == {
