@@ -268,10 +268,11 @@ class TestRequests:
         with pytest.raises(ResourceNotFoundError, match="ResourceNotFound"):
             client.servers.get(GROUP, "cdc-other")
 
-    def test_servers_are_not_made_by_put(
+    def test_servers_are_not_made_by_put_without_a_factory(
         self, azure: EmulatedAzure, server: FlexibleServer
     ) -> None:
-        assert code_of(call(azure, "PUT", server.id, {})) == (400, "NotSupportedByRehearsal")
+        answer = call(azure, "PUT", f"{server.id}-2", {})
+        assert code_of(answer) == (400, "NotSupportedByRehearsal")
         upper = server.id.replace(NAME, NAME.upper())
         assert code_of(call(azure, "PUT", upper, {})) == (400, "InvalidParameterValue")
 

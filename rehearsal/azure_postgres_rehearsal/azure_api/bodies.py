@@ -1,9 +1,10 @@
-"""The bodies of requests: what is asked for, and what is refused of it."""
+"""The bodies of requests about an existing server: what is asked for, and what is refused of it."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from azure_postgres_rehearsal.azure_api.checks import as_object, only, part, tags
 from azure_postgres_rehearsal.azure_api.errors import invalid_content, invalid_value, not_supported
 from azure_postgres_rehearsal.azure_api.operations import Json
 
@@ -12,7 +13,7 @@ _FAILOVER_MODES = ("PlannedFailover", "ForcedFailover", "PlannedSwitchover", "Fo
 
 def value_and_source(body: Json) -> tuple[str, str]:
     """What a PUT or PATCH of a configuration asks for; Azure wants both, always."""
-    properties = _object(body.get("properties", {}), "properties")
+    properties = part(body, "properties")
     for name in ("value", "source"):
         if properties.get(name) is None:
             raise invalid_value(f"'value' and 'source' must both be sent, and '{name}' is missing.")
@@ -23,46 +24,32 @@ def value_and_source(body: Json) -> tuple[str, str]:
     return value, source
 
 
-def restart_request(body: Json) -> None:
-    """Check what a restart asks for; there is no standby to fail over to."""
-    _only(body, ("restartWithFailover", "failoverMode"), "a restart")
+def restart_request(body: Json, *, has_standby: bool) -> str:
+    """Check what a restart asks for; the failover's mode, or nothing where none is asked for."""
+    only(body, ("restartWithFailover", "failoverMode"), "a restart")
     with_failover = body.get("restartWithFailover", False)
     if not isinstance(with_failover, bool):
         raise invalid_content("'restartWithFailover' must be true or false")
-    if body.get("failoverMode", _FAILOVER_MODES[0]) not in _FAILOVER_MODES:
+    mode: str = body.get("failoverMode", _FAILOVER_MODES[0])
+    if mode not in _FAILOVER_MODES:
         raise invalid_content(f"'failoverMode' must be one of {', '.join(_FAILOVER_MODES)}")
-    if with_failover:
+    if with_failover and not has_standby:
         raise not_supported("A restart with failover needs high availability, and it is disabled.")
+    return mode if with_failover else ""
 
 
 def server_patch(body: Json) -> dict[str, Any]:
     """The changes a PATCH of the server asks for."""
-    _only(body, ("properties", "tags"), "a server's PATCH")
+    only(body, ("properties", "tags"), "a server's PATCH")
     change: dict[str, Any] = {}
     if "tags" in body:
-        tags = body["tags"]
-        if not isinstance(tags, dict) or not all(isinstance(v, str) for v in tags.values()):
-            raise invalid_content("'tags' must be an object of strings")
-        change["tags"] = tags
-    properties = _object(body.get("properties", {}), "properties")
-    _only(properties, ("storage",), "a server's PATCH")
-    storage = _object(properties.get("storage", {}), "storage")
-    _only(storage, ("autoGrow",), "the storage in a server's PATCH")
+        change["tags"] = tags(body)
+    properties = part(body, "properties")
+    only(properties, ("storage",), "a server's PATCH")
+    storage = as_object(properties.get("storage", {}), "storage")
+    only(storage, ("autoGrow",), "the storage in a server's PATCH")
     if "autoGrow" in storage:
         if storage["autoGrow"] not in ("Enabled", "Disabled"):
             raise invalid_content("'autoGrow' must be Enabled or Disabled")
         change["auto_grow"] = storage["autoGrow"] == "Enabled"
     return change
-
-
-def _object(value: Any, name: str) -> Json:
-    if not isinstance(value, dict):
-        raise invalid_content(f"'{name}' must be an object")
-    return value
-
-
-def _only(given: Json, known: tuple[str, ...], where: str) -> None:
-    if unknown := sorted(set(given) - set(known)):
-        raise not_supported(
-            f"The rehearsal knows {', '.join(known)} in {where}, not {', '.join(unknown)}."
-        )

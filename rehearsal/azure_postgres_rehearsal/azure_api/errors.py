@@ -18,14 +18,18 @@ class ApiError(Exception):
         return {"error": {"code": self.code, "message": self.message}}
 
 
-def invalid_value(message: str) -> ApiError:
-    """A value the service does not take, with the text it uses for server parameters."""
+def invalid_parameter(name: str, message: str) -> ApiError:
+    """A value the service does not take, with the text it uses."""
     return ApiError(
         400,
         "InvalidParameterValue",
-        "Invalid value given for parameter configurationValue. Specify a valid parameter value. "
-        + message,
+        f"Invalid value given for parameter {name}. Specify a valid parameter value. {message}",
     )
+
+
+def invalid_value(message: str) -> ApiError:
+    """A value of a server parameter that the service does not take."""
+    return invalid_parameter("configurationValue", message)
 
 
 def invalid_content(message: str) -> ApiError:
@@ -36,3 +40,12 @@ def invalid_content(message: str) -> ApiError:
 def not_supported(message: str) -> ApiError:
     """Something Azure can do and the emulator cannot; refused rather than ignored."""
     return ApiError(400, "NotSupportedByRehearsal", message)
+
+
+def not_found(resource: str, group: str) -> ApiError:
+    """A resource that is not there; `resource` is its type and name, as ARM writes them."""
+    return ApiError(
+        404,
+        "ResourceNotFound",
+        f"The Resource '{resource}' under resource group '{group}' was not found.",
+    )

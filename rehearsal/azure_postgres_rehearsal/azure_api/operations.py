@@ -11,13 +11,23 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
+from azure_postgres_rehearsal.azure_api.asked import Asked, asked
 from azure_postgres_rehearsal.azure_api.errors import ApiError
+from azure_postgres_rehearsal.azure_api.faults import FAIL_OPERATION, SLOW, Fault
 
 Json = dict[str, Any]
 
 CONFIGURATION_WRITE = "configuration-write"
 RESTART = "restart"
 SERVER_UPDATE = "server-update"
+SERVER_CREATE = "server-create"
+SERVER_DELETE = "server-delete"
+FIREWALL_RULE_WRITE = "firewall-rule-write"
+FIREWALL_RULE_DELETE = "firewall-rule-delete"
+DATABASE_CREATE = "database-create"
+DATABASE_DELETE = "database-delete"
+INSIGHTS_WRITE = "insights-write"
+INSIGHTS_DELETE = "insights-delete"
 CREATION = "creation"
 
 
@@ -43,6 +53,7 @@ class Operation:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     ended: datetime | None = None
     done: threading.Event = field(default_factory=threading.Event, repr=False)
+    begun_by: Asked = field(default_factory=asked, repr=False)
 
     def finish(self, error: ApiError | None = None) -> None:
         """Record how it ended."""
@@ -134,17 +145,28 @@ class Operations:
         """Do the work after the simulated latency.
 
         `then` runs before the operation shows as ended: who saw it end may begin the next one.
+        Without latency an operation has ended by the time its 202 goes out.
         """
         self.record(operation)
+        if slow := operation.begun_by.take(SLOW):
+            seconds += slow.seconds
+        if failure := operation.begun_by.take(FAIL_OPERATION):
+            work = _failing(work, failure)
         thread = threading.Thread(target=self._run, args=(operation, work, seconds, then))
         self._threads.append(thread)
         thread.start()
+        if not seconds:
+            operation.done.wait()
+
+    def wait(self) -> None:
+        """Wait until every operation has ended."""
+        for thread in self._threads:
+            thread.join()
 
     def close(self) -> None:
         """End the waiting ones and wait for those at work."""
         self._closing.set()
-        for thread in self._threads:
-            thread.join()
+        self.wait()
 
     def _run(
         self,
@@ -166,6 +188,17 @@ class Operations:
                 error = failed
             except Exception as failed:  # whatever went wrong is the operation's outcome
                 error = ApiError(500, "InternalServerError", str(failed))
+
+
+def _failing(work: Callable[[], None], failure: Fault) -> Callable[[], None]:
+    """Work that fails, having been done or not."""
+
+    def fail() -> None:
+        if failure.applied:
+            work()
+        raise failure.error
+
+    return fail
 
 
 def _stamp(moment: datetime) -> str:

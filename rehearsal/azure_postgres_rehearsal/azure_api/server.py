@@ -1,24 +1,21 @@
-"""One emulated flexible server: its state, its parameters, and the rules for changing them."""
+"""One emulated flexible server: what it consists of, and changing it."""
 
 from __future__ import annotations
 
 import re
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-import psycopg
-
-from azure_postgres_rehearsal.azure_api import catalogue, postgres
-from azure_postgres_rehearsal.azure_api.bodies import (
-    restart_request,
-    server_patch,
-    value_and_source,
-)
-from azure_postgres_rehearsal.azure_api.errors import ApiError, invalid_value
+from azure_postgres_rehearsal.azure_api import postgres_databases, replication, server_request
+from azure_postgres_rehearsal.azure_api.behaviour import Behaviour
+from azure_postgres_rehearsal.azure_api.bodies import restart_request, server_patch
+from azure_postgres_rehearsal.azure_api.configurations import Configurations
+from azure_postgres_rehearsal.azure_api.databases import Databases
+from azure_postgres_rehearsal.azure_api.definition import PREMIUM_SSD, Definition
+from azure_postgres_rehearsal.azure_api.errors import invalid_parameter
+from azure_postgres_rehearsal.azure_api.firewall_rules import FirewallRules
 from azure_postgres_rehearsal.azure_api.operations import (
-    CONFIGURATION_WRITE,
     CREATION,
     RESTART,
     SERVER_UPDATE,
@@ -28,337 +25,171 @@ from azure_postgres_rehearsal.azure_api.operations import (
     Operations,
     Refusal,
 )
-from azure_postgres_rehearsal.azure_api.parameters import (
-    SYSTEM_DEFAULT,
-    USER_OVERRIDE,
-    Parameter,
-)
 from azure_postgres_rehearsal.azure_api.postgres import Postgres
+from azure_postgres_rehearsal.azure_api.resource_types import SERVERS
+from azure_postgres_rehearsal.azure_api.server_request import ServerRequest
+from azure_postgres_rehearsal.azure_api.turn import Turn
 
-TYPE = "Microsoft.DBforPostgreSQL/flexibleServers"
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
-_PREMIUM_SSD = "Premium_LRS"
 
 
-@dataclass
-class Behaviour:
-    """How the emulated Azure behaves where Azure's pace or answer varies; may be changed at work.
-
-    `write_seconds`, `restart_seconds`: latency added to the real work.
-    `creation_seconds`: how long a server that was just added answers writes with ServerIsBusy.
-    `busy_code`: the code of that refusal; `ServerBusy` was seen too.
-    `refuse_restart_late`: accept a restart during an update with 202 and fail it while polling,
-    as has been seen, instead of refusing it with 409.
-    `keep_case`: hold names in parameter values as they were sent, as Azure has been seen to do.
-    """
-
-    write_seconds: float = 0
-    restart_seconds: float = 0
-    creation_seconds: float = 0
-    busy_code: str = "ServerIsBusy"
-    refuse_restart_late: bool = False
-    keep_case: bool = False
-
-
-@dataclass
-class _Configuration:
-    """What a parameter is set to; static ones come `in_effect` at the next restart."""
-
-    value: str
-    in_effect: str
-    source: str = SYSTEM_DEFAULT
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a server is, apart from its parameters."""
-
-    location: str
-    sku: Mapping[str, str]
-    storage_gb: int
-    storage_type: str
-    fully_qualified_domain_name: str
-    administrator_login: str
-    version: str
-
-
-@dataclass(eq=False)
 class FlexibleServer:
     """One flexible server, in front of an embedded PostgreSQL."""
 
-    id: str
-    name: str
-    postgres: Postgres
-    description: Description
-    operations: Operations
-    journal: Journal
-    behaviour: Behaviour
-    auto_grow: bool = False
-    tags: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(
+        self,
+        server_id: str,
+        postgres: Postgres,
+        definition: Definition,
+        fully_qualified_domain_name: str,
+        *,
+        operations: Operations,
+        journal: Journal,
+        behaviour: Behaviour,
+        replica_of: FlexibleServer | None = None,
+    ) -> None:
+        self.id = server_id
+        self.name = server_id.rsplit("/", 1)[-1]
         check_name(self.name)
-        self._lock = threading.Lock()
-        self._current: Operation | None = None
-        self._stopped = False
-        self._parameters: dict[str, Parameter] = {}
-        self._configurations: dict[str, _Configuration] = {}
-        self._take_over()
-        if self.behaviour.creation_seconds:
+        self.postgres = postgres
+        self.definition = definition
+        self.replica_of = replica_of
+        self.fully_qualified_domain_name = fully_qualified_domain_name
+        self.turn = Turn(self.name, operations, journal, behaviour)
+        self.parameters = Configurations(self.id, postgres, self.turn)
+        self.firewall_rules = FirewallRules(
+            self.id, self.turn, lambda: bool(self.definition.network.delegated_subnet)
+        )
+        self.databases = Databases(
+            self.id,
+            postgres,
+            self.turn,
+            lambda: self.definition.administrator_login,
+            is_replica=replica_of is not None,
+        )
+        if behaviour.creation_seconds:
             created = Operation(CREATION, self.name, "")
-            self._begin(created, lambda: None, self.behaviour.creation_seconds)
+            self.turn.begin(created, lambda: None, behaviour.creation_seconds)
 
     # Reading
 
     @property
     def state(self) -> str:
         """The server's state, in Azure's words."""
-        current = self._current
-        if current is not None and current.kind != CREATION:
-            return "Restarting" if current.kind == RESTART else "Updating"
-        return "Stopped" if self._stopped else "Ready"
+        return self.turn.state
+
+    @property
+    def resource_group(self) -> str:
+        """The resource group it is in."""
+        return self.id.split("/")[4]
+
+    @property
+    def auto_grow(self) -> bool:
+        """Whether its storage grows by itself."""
+        return self.definition.storage.auto_grow
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """Its tags."""
+        return self.definition.tags
 
     def as_json(self) -> Json:
         """The server as the API shows it."""
-        about = self.description
         return {
             "id": self.id,
             "name": self.name,
-            "type": TYPE,
-            "location": about.location,
-            "tags": dict(self.tags),
-            "sku": dict(about.sku),
+            "type": SERVERS,
+            "location": self.definition.location,
+            "tags": dict(self.definition.tags),
+            "sku": dict(self.definition.sku),
             "properties": {
-                "version": about.version,
+                **self.definition.properties(),
                 "state": self.state,
-                "fullyQualifiedDomainName": about.fully_qualified_domain_name,
-                "administratorLogin": about.administrator_login,
-                "availabilityZone": "1",
-                "storage": {
-                    "type": about.storage_type,
-                    "storageSizeGB": about.storage_gb,
-                    "autoGrow": "Enabled" if self.auto_grow else "Disabled",
-                    "tier": "P10",
-                    "iops": 500,
-                },
-                "authConfig": {"activeDirectoryAuth": "Disabled", "passwordAuth": "Enabled"},
-                "backup": {"backupRetentionDays": 7, "geoRedundantBackup": "Disabled"},
-                "highAvailability": {"mode": "Disabled", "state": "NotEnabled"},
-                "network": {"publicNetworkAccess": "Enabled"},
-                "replicationRole": "Primary",
-                "replicaCapacity": 5,
+                "fullyQualifiedDomainName": self.fully_qualified_domain_name,
+                **replication.as_json(self.replica_of),
             },
         }
-
-    def configurations(self) -> list[Json]:
-        """Every parameter, as the API lists them."""
-        return [self.configuration(name) for name in self._parameters]
 
     def configuration(self, name: str) -> Json:
         """One parameter as the API shows it."""
-        parameter = self._parameter(name)
-        now = self._configurations[parameter.name.lower()]
-        return {
-            "id": f"{self.id}/configurations/{parameter.name}",
-            "name": parameter.name,
-            "type": f"{TYPE}/configurations",
-            "properties": {
-                "value": now.value,
-                "defaultValue": parameter.default,
-                "dataType": parameter.data_type.value,
-                "allowedValues": parameter.allowed_values,
-                "source": now.source,
-                "isDynamicConfig": parameter.is_dynamic,
-                "isReadOnly": parameter.is_read_only,
-                "isConfigPendingRestart": not parameter.same(now.value, now.in_effect),
-                "unit": parameter.unit,
-                "description": parameter.description,
-                "documentationLink": parameter.documentation_link,
-            },
-        }
+        return self.parameters.as_json(name)
 
     # Changing
 
     def write_configuration(self, name: str, body: Json) -> Operation:
         """Set a parameter, as PUT and PATCH do."""
-        parameter = self._parameter(name)
-        value, source = value_and_source(body)
-        if parameter.is_read_only:
-            raise ApiError(
-                400,
-                "ReadOnlyServerParameter",
-                f"The server parameter '{parameter.name}' is read-only and can't be changed.",
-            )
-        value = parameter.checked(value, keep_case=self.behaviour.keep_case)
-        if source != USER_OVERRIDE and not parameter.same(value, parameter.default):
-            raise invalid_value(f"Source '{source}' can't be set; use '{USER_OVERRIDE}'.")
-        operation = Operation(
-            CONFIGURATION_WRITE,
-            self.name,
-            f"{parameter.name}={value}",
-            result=lambda: self.configuration(parameter.name),
-        )
-        self._begin(operation, lambda: self._write(parameter, value), self.behaviour.write_seconds)
-        return operation
+        return self.parameters.write(name, body)
 
     def restart(self, body: Json) -> Operation:
         """Restart the PostgreSQL for real."""
-        restart_request(body)
-        operation = Operation(RESTART, self.name, "")
-        if self.behaviour.refuse_restart_late and (not_ready := self._not_ready()):
-            self.journal.refused.append(Refusal("POST", f"{self.id}/restart", not_ready.code))
+        mode = restart_request(body, has_standby=self.definition.high_availability.has_standby)
+        operation = Operation(RESTART, self.name, mode)
+        late = self.turn.behaviour.refuse_restart_late
+        if late and (not_ready := self.turn.not_ready()):
+            path = f"{self.id}/restart"
+            self.turn.journal.refused.append(Refusal("POST", path, not_ready.code))
             operation.finish(not_ready)
-            return self.operations.record(operation)
-        self._begin(operation, self._restart, self.behaviour.restart_seconds)
+            return self.turn.operations.record(operation)
+        self.turn.begin(operation, self._restart, self.turn.behaviour.restart_seconds)
         return operation
 
     def update(self, body: Json) -> Operation:
         """Change the server itself, as PATCH does: its tags and its storage's auto-grow."""
         change = server_patch(body)
-        if change.get("auto_grow") and self.description.storage_type != _PREMIUM_SSD:
-            raise ApiError(
-                400,
-                "InvalidParameterValue",
+        if change.get("auto_grow") and self.definition.storage.type != PREMIUM_SSD:
+            raise invalid_parameter(
+                "storage.autoGrow",
                 "Storage auto-grow works on Premium SSD only, "
-                f"and this server's storage is {self.description.storage_type}.",
+                f"and this server's storage is {self.definition.storage.type}.",
             )
-        operation = Operation(
+        return self.turn.run(
             SERVER_UPDATE,
-            self.name,
             ", ".join(f"{name}={value}" for name, value in change.items()),
-            result=self.as_json,
-        )
-        self._begin(operation, lambda: self._update(change), self.behaviour.write_seconds)
-        return operation
-
-    # One operation at a time
-
-    def _begin(self, operation: Operation, work: Callable[[], None], seconds: float) -> None:
-        with self._lock:
-            if operation.kind == RESTART and (not_ready := self._not_ready()):
-                raise not_ready
-            if self._stopped:
-                raise ApiError(
-                    409,
-                    "ServerUnavailableForOperation",
-                    f"The operation cannot be performed as server '{self.name}' is currently in "
-                    "state 'Stopped'.",
-                )
-            if self._current is not None:
-                raise ApiError(
-                    409,
-                    self.behaviour.busy_code,
-                    f"Cannot complete operation while server '{self.name}' is busy processing "
-                    "another operation. Try again later.",
-                )
-            self._current = operation
-        if operation.kind != CREATION:
-            self.journal.accepted.append(operation)
-        self.operations.start(operation, work, seconds, then=self._release)
-        if not seconds:
-            # Without latency an operation has ended by the time its 202 goes out.
-            operation.done.wait()
-
-    def _release(self) -> None:
-        self._current = None
-
-    def _not_ready(self) -> ApiError | None:
-        """Why a restart can't begin, unless the server is merely busy."""
-        if self.state in ("Ready", "Restarting"):
-            return None
-        return ApiError(
-            409,
-            "ServerIsNotReady",
-            "Restart or Stop Server can only be performed on Started servers. "
-            f"Sever Name = {self.name}, Current Server State = {self.state}",
+            lambda: self._patch(change),
+            self.as_json,
         )
 
-    # The work itself
+    def redefine(self, body: Json) -> Operation:
+        """Change the server itself, as PUT does."""
+        request = server_request.change(body, self.definition)
+        if self.replica_of is not None and request.definition.high_availability.has_standby:
+            raise invalid_parameter("highAvailability", "A read replica has no standby.")
+        return self.turn.run(
+            SERVER_UPDATE,
+            ", ".join(request.changes(self.definition)),
+            lambda: self._redefine(request),
+            self.as_json,
+        )
 
-    def _take_over(self) -> None:
-        """Bring a PostgreSQL to Azure's defaults, with one restart where one is needed."""
-        postgres.declare_custom(self.postgres, catalogue.CUSTOM)
-        found = {s.name: s for s in postgres.read_settings(self.postgres)}
-        wanted = {
-            name: self._loadable(name, value)
-            for name, value in catalogue.azure_defaults(self.postgres.major, found.values()).items()
-        }
-        changed = {
-            name: value
-            for name, value in wanted.items()
-            if name not in found or found[name].in_effect != value
-        }
-        postgres.set_parameters(self.postgres, changed)
-        if any(name in found and found[name].context == "postmaster" for name in changed):
-            self.postgres.restart()
-        settings = postgres.read_settings(self.postgres)
-        for parameter in catalogue.catalogue(self.postgres.major, settings):
-            key = parameter.name.lower()
-            self._parameters[key] = parameter
-            self._configurations[key] = _Configuration(parameter.default, parameter.default)
-
-    def _write(self, parameter: Parameter, value: str) -> None:
-        if parameter.applied:
-            try:
-                postgres.set_parameters(
-                    self.postgres, {parameter.name: self._loadable(parameter.name, value)}
-                )
-            except psycopg.Error as error:
-                raise invalid_value(f"{parameter.name}: {error}") from error
-        else:
-            self.journal.notice(f"{parameter.name} has no effect on the embedded PostgreSQL")
-        now = self._configurations[parameter.name.lower()]
-        now.value = value
-        # Writing the default back is how Azure resets a parameter, whatever source was sent.
-        now.source = SYSTEM_DEFAULT if parameter.same(value, parameter.default) else USER_OVERRIDE
-        if parameter.is_dynamic:
-            now.in_effect = value
+    def _redefine(self, request: ServerRequest) -> None:
+        if request.password:
+            login = self.definition.administrator_login
+            postgres_databases.set_password(self.postgres, login, request.password)
+        self.definition = request.definition
 
     def _restart(self) -> None:
         try:
             self.postgres.restart()
         except Exception:
-            self._stopped = True
+            self.turn.stopped = True
             raise
-        for now in self._configurations.values():
-            now.in_effect = now.value
+        self.parameters.server_was_restarted()
 
-    def _update(self, change: Mapping[str, Any]) -> None:
-        self.auto_grow = change.get("auto_grow", self.auto_grow)
-        self.tags = change.get("tags", self.tags)
-
-    def _loadable(self, name: str, value: str) -> str:
-        """What of shared_preload_libraries this build of PostgreSQL can load."""
-        if name != "shared_preload_libraries":
-            return value
-        libraries = [library for library in value.lower().split(",") if library]
-        there = [library for library in libraries if postgres.can_load(self.postgres, library)]
-        for library in libraries:
-            if library not in there:
-                self.journal.notice(
-                    f"this build of PostgreSQL {self.postgres.major} has no {library}: "
-                    "shared_preload_libraries names it, but it is not loaded"
-                )
-        return ",".join(there)
-
-    def _parameter(self, name: str) -> Parameter:
-        try:
-            return self._parameters[name.lower()]
-        except KeyError:
-            raise ApiError(
-                404,
-                "ConfigurationNotExists",
-                f"The configuration '{name}' does not exist for {self.name} server version "
-                f"{self.description.version}.",
-            ) from None
+    def _patch(self, change: Mapping[str, Any]) -> None:
+        now = self.definition
+        auto_grow = change.get("auto_grow", now.storage.auto_grow)
+        self.definition = replace(
+            now,
+            storage=replace(now.storage, auto_grow=auto_grow),
+            tags=change.get("tags", now.tags),
+        )
 
 
 def check_name(name: str) -> None:
     """Refuse what Azure refuses as a server's name; upper case above all."""
     if not _NAME.fullmatch(name):
-        raise ApiError(
-            400,
-            "InvalidParameterValue",
+        raise invalid_parameter(
+            "serverName",
             f"The server name '{name}' is invalid: 3 to 63 lower-case letters, digits and hyphens, "
             "no hyphen at either end.",
         )

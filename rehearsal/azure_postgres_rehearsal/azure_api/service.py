@@ -1,63 +1,69 @@
-"""The HTTP face of the emulated Azure: paths, api-versions, 202 and its polling, errors."""
+"""The HTTP face of the emulated Azure: finding what answers, 202 and its polling, errors."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import Any, Protocol
+import time
+from collections.abc import Collection
+from typing import NamedTuple, Protocol
 
+import psycopg
 from flask import Flask, Response, jsonify, request
-from werkzeug.exceptions import BadRequest
 
-from azure_postgres_rehearsal.azure_api.errors import ApiError, invalid_content, not_supported
+from azure_postgres_rehearsal.azure_api.asked import Asked, begin
+from azure_postgres_rehearsal.azure_api.errors import ApiError
+from azure_postgres_rehearsal.azure_api.faults import CUT, CUT_POLLER, REPLY, SLOW, Faults
+from azure_postgres_rehearsal.azure_api.insights_routes import InsightsRoutes
 from azure_postgres_rehearsal.azure_api.operations import (
     Journal,
-    Json,
     Operation,
     Operations,
     Refusal,
     Status,
 )
-from azure_postgres_rehearsal.azure_api.server import FlexibleServer, check_name
-
-# What pulumi-azure-native 3.29 and azure-mgmt-postgresqlflexibleservers 3.0 may send.
-API_VERSIONS = (
-    "2022-12-01",
-    "2023-03-01-preview",
-    "2023-06-01-preview",
-    "2023-12-01-preview",
-    "2024-03-01-preview",
-    "2024-08-01",
-    "2024-11-01-preview",
-    "2025-01-01-preview",
-    "2025-06-01-preview",
-    "2025-08-01",
-    "2026-01-01-preview",
-    "2026-04-01-preview",
-    "2026-07-01-preview",
-    "2026-10-01",
+from azure_postgres_rehearsal.azure_api.postgresql_routes import (
+    PROVIDER,
+    PostgresqlRoutes,
+    Servers,
+)
+from azure_postgres_rehearsal.azure_api.resource_types import (
+    ACTION_GROUP_VERSIONS,
+    METRIC_ALERT_VERSIONS,
+    POSTGRESQL_VERSIONS,
+)
+from azure_postgres_rehearsal.azure_api.responses import (
+    SUBSCRIPTION,
+    Handler,
+    Names,
+    Routes,
+    api_version,
+    as_response,
+    check_api_version,
+    path_pattern,
+    with_retry_after,
 )
 
+API_VERSIONS = POSTGRESQL_VERSIONS
+
 _METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
-_PROVIDER = "/providers/Microsoft.DBforPostgreSQL"
-_SUBSCRIPTION = "/subscriptions/{subscription}"
-_SERVERS = _SUBSCRIPTION + "/resourceGroups/{group}" + _PROVIDER + "/flexibleServers"
-_SERVER = _SERVERS + "/{server}"
-_CONFIGURATION = _SERVER + "/configurations/{configuration}"
-_LOCATION = _SUBSCRIPTION + _PROVIDER + "/locations/{location}"
-
-_Names = dict[str, str]
-_Handler = Callable[[_Names], Response]
+_LOCATION = SUBSCRIPTION + PROVIDER + "/locations/{location}"
 
 
-class Azure(Protocol):
+class Azure(Servers, Protocol):
     """What the service answers for."""
 
     subscription_id: str
     location: str
     journal: Journal
     operations: Operations
-    servers: list[FlexibleServer]
+    insights: InsightsRoutes
+    faults: Faults
+
+
+class _Route(NamedTuple):
+    pattern: re.Pattern[str]
+    methods: dict[str, Handler]
+    versions: Collection[str]
 
 
 def create_app(azure: Azure) -> Flask:
@@ -79,78 +85,62 @@ def create_app(azure: Azure) -> Flask:
 class _Service:
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
-        routes: dict[str, dict[str, _Handler]] = {
-            _SUBSCRIPTION + _PROVIDER + "/flexibleServers": {"GET": self._list_all_servers},
-            _SERVERS: {"GET": self._list_servers},
-            _SERVER: {
-                "GET": self._get_server,
-                "PATCH": self._patch_server,
-                "PUT": self._put_server,
-            },
-            _SERVER + "/restart": {"POST": self._restart},
-            _SERVER + "/configurations": {"GET": self._list_configurations},
-            _CONFIGURATION: {
-                "GET": self._get_configuration,
-                "PUT": self._write_configuration,
-                "PATCH": self._write_configuration,
-            },
+        self._routes = [
+            *_routes(PostgresqlRoutes(azure, self._accepted).routes, POSTGRESQL_VERSIONS),
+            *_routes(self._polling, POSTGRESQL_VERSIONS),
+            *_routes(azure.insights.action_group_routes, ACTION_GROUP_VERSIONS),
+            *_routes(azure.insights.metric_alert_routes, METRIC_ALERT_VERSIONS),
+        ]
+
+    @property
+    def _polling(self) -> Routes:
+        return {
             _LOCATION + "/azureAsyncOperation/{operation}": {"GET": self._operation_status},
             _LOCATION + "/operationResults/{operation}": {"GET": self._operation_result},
         }
-        self._routes = [(_pattern(template), methods) for template, methods in routes.items()]
 
     def answer(self, method: str, path: str) -> Response:
-        """One request's answer. A refused change is remembered in the journal."""
+        """One request's answer, with what the faults make of it."""
+        now = begin(method, path, self._azure.faults)
+        if fault := now.take(REPLY):
+            response = self._refused(now, fault.error)
+            if fault.retry_after is not None:
+                response.headers["Retry-After"] = str(fault.retry_after)
+            return response
+        response = self._answer(now)
+        if response.status_code < 400 and now.take(CUT):
+            return _cut()
+        if response.status_code != 202 and (slow := now.take(SLOW)):
+            time.sleep(slow.seconds)
+        return response
+
+    def _answer(self, now: Asked) -> Response:
         try:
-            _check_api_version()
-            return self._dispatch(method, path)
+            return self._dispatch(now.method, now.path)
         except ApiError as error:
-            if method != "GET":
-                self._azure.journal.refused.append(Refusal(method, path, error.code))
-            return _json(error.body, error.status)
+            return self._refused(now, error)
+        except psycopg.OperationalError as error:
+            # A server that is just restarting can't be asked for its databases.
+            text = " ".join(str(error).split())
+            return self._refused(now, ApiError(500, "InternalServerError", text))
+
+    def _refused(self, now: Asked, error: ApiError) -> Response:
+        """The error's answer. A refused change is remembered in the journal."""
+        if now.method != "GET":
+            self._azure.journal.refused.append(Refusal(now.method, now.path, error.code))
+        return as_response(error.body, error.status)
 
     def _dispatch(self, method: str, path: str) -> Response:
-        for pattern, methods in self._routes:
-            if match := pattern.fullmatch(path):
+        version = api_version()
+        for route in self._routes:
+            if match := route.pattern.fullmatch(path):
+                check_api_version(version, route.versions)
                 names = match.groupdict()
                 self._check_subscription(names["subscription"])
-                if method not in methods:
+                if method not in route.methods:
                     raise ApiError(405, "MethodNotAllowed", f"{method} is not supported on {path}.")
-                return methods[method](names)
+                return route.methods[method](names)
         raise ApiError(404, "InvalidResourceType", f"The rehearsal has no resource type at {path}.")
-
-    # Servers
-
-    def _list_all_servers(self, names: _Names) -> Response:  # noqa: ARG002
-        return _json({"value": [server.as_json() for server in self._azure.servers]})
-
-    def _list_servers(self, names: _Names) -> Response:
-        return _json({"value": [server.as_json() for server in self._group(names["group"])]})
-
-    def _get_server(self, names: _Names) -> Response:
-        return _json(self._server(names).as_json())
-
-    def _put_server(self, names: _Names) -> Response:
-        check_name(names["server"])
-        raise not_supported("The rehearsal cannot make or replace a server with PUT.")
-
-    def _patch_server(self, names: _Names) -> Response:
-        return self._accepted(self._server(names).update(_body()))
-
-    def _restart(self, names: _Names) -> Response:
-        return self._accepted(self._server(names).restart(_body(required=False)))
-
-    # Configurations
-
-    def _list_configurations(self, names: _Names) -> Response:
-        return _json({"value": self._server(names).configurations()})
-
-    def _get_configuration(self, names: _Names) -> Response:
-        return _json(self._server(names).configuration(names["configuration"]))
-
-    def _write_configuration(self, names: _Names) -> Response:
-        server = self._server(names)
-        return self._accepted(server.write_configuration(names["configuration"], _body()))
 
     # Operations
 
@@ -158,7 +148,7 @@ class _Service:
         """The 202 that both polling endpoints hang on."""
         version = request.args["api-version"]
         base = (
-            f"{request.host_url}subscriptions/{self._azure.subscription_id}{_PROVIDER}"
+            f"{request.host_url}subscriptions/{self._azure.subscription_id}{PROVIDER}"
             f"/locations/{self._azure.location}"
         )
         response = Response(status=202)
@@ -167,14 +157,18 @@ class _Service:
             ("Location", "operationResults"),
         ):
             response.headers[header] = f"{base}/{endpoint}/{operation.id}?api-version={version}"
-        return _with_retry_after(response, operation)
+        return with_retry_after(response, operation)
 
-    def _operation_status(self, names: _Names) -> Response:
+    def _operation_status(self, names: Names) -> Response:
         operation = self._operation(names)
-        return _with_retry_after(_json(operation.as_json()), operation)
+        if operation.begun_by.take(CUT_POLLER):
+            return _cut()
+        return with_retry_after(as_response(operation.as_json()), operation)
 
-    def _operation_result(self, names: _Names) -> Response:
+    def _operation_result(self, names: Names) -> Response:
         operation = self._operation(names)
+        if operation.begun_by.take(CUT_POLLER):
+            return _cut()
         if operation.status is Status.IN_PROGRESS:
             response = self._accepted(operation)
             del response.headers["Azure-AsyncOperation"]
@@ -182,9 +176,13 @@ class _Service:
         if operation.error is not None:
             raise operation.error
         result = operation.result()
-        return Response(status=204) if result is None else _json(result)
+        return Response(status=204) if result is None else as_response(result)
 
-    # Finding
+    def _operation(self, names: Names) -> Operation:
+        operation = self._azure.operations.find(names["operation"])
+        if operation is None:
+            raise ApiError(404, "ResourceNotFound", f"No operation '{names['operation']}'.")
+        return operation
 
     def _check_subscription(self, subscription: str) -> None:
         if subscription.lower() != self._azure.subscription_id.lower():
@@ -194,73 +192,14 @@ class _Service:
                 f"The subscription '{subscription}' could not be found.",
             )
 
-    def _group(self, group: str) -> list[FlexibleServer]:
-        part = f"/resourcegroups/{group.lower()}/"
-        servers = [server for server in self._azure.servers if part in server.id.lower()]
-        if not servers:
-            raise ApiError(
-                404, "ResourceGroupNotFound", f"Resource group '{group}' could not be found."
-            )
-        return servers
 
-    def _server(self, names: _Names) -> FlexibleServer:
-        for server in self._group(names["group"]):
-            if server.name == names["server"].lower():
-                return server
-        raise ApiError(
-            404,
-            "ResourceNotFound",
-            f"The Resource 'Microsoft.DBforPostgreSQL/flexibleServers/{names['server']}' under "
-            f"resource group '{names['group']}' was not found.",
-        )
-
-    def _operation(self, names: _Names) -> Operation:
-        operation = self._azure.operations.find(names["operation"])
-        if operation is None:
-            raise ApiError(404, "ResourceNotFound", f"No operation '{names['operation']}'.")
-        return operation
+def _cut() -> Response:
+    """An answer that promises more than it holds before the connection ends."""
+    # An iterator: with a string, Werkzeug would put its real length in.
+    return Response(iter(['{"name": "']), headers={"Content-Length": "1000"})
 
 
-def _pattern(template: str) -> re.Pattern[str]:
-    expression = re.sub(r"\\{(\w+)\\}", r"(?P<\1>[^/]+)", re.escape(template))
-    return re.compile(expression, re.IGNORECASE)
-
-
-def _check_api_version() -> None:
-    version = request.args.get("api-version")
-    if not version:
-        raise ApiError(
-            400,
-            "MissingApiVersionParameter",
-            "The api-version query parameter (?api-version=) is required for all requests.",
-        )
-    if version.lower() not in API_VERSIONS:
-        raise ApiError(
-            400,
-            "NoRegisteredProviderFound",
-            f"No registered resource provider found for API version '{version}' for type "
-            f"'flexibleServers'. The supported api-versions are '{', '.join(API_VERSIONS)}'.",
-        )
-
-
-def _body(*, required: bool = True) -> Json:
-    if not request.data and not required:
-        return {}
-    try:
-        body: Any = request.get_json(force=True)
-    except BadRequest:
-        raise invalid_content("it is not JSON") from None
-    if not isinstance(body, dict):
-        raise invalid_content("it is not a JSON object")
-    return body
-
-
-def _json(body: Json, status: int = 200) -> Response:
-    response = jsonify(body)
-    response.status_code = status
-    return response
-
-
-def _with_retry_after(response: Response, operation: Operation) -> Response:
-    response.headers["Retry-After"] = "1" if operation.status is Status.IN_PROGRESS else "0"
-    return response
+def _routes(routes: Routes, versions: Collection[str]) -> list[_Route]:
+    return [
+        _Route(path_pattern(template), methods, versions) for template, methods in routes.items()
+    ]

@@ -1,0 +1,25 @@
+"""How the emulated Azure behaves where Azure's pace or answer varies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass
+class Behaviour:
+    """How the emulated Azure behaves where Azure's pace or answer varies; may be changed at work.
+
+    `write_seconds`, `restart_seconds`: latency added to the real work.
+    `creation_seconds`: how long a server that was just added answers writes with ServerIsBusy.
+    `busy_code`: the code of that refusal; `ServerBusy` was seen too.
+    `refuse_restart_late`: accept a restart during an update with 202 and fail it while polling,
+    as has been seen, instead of refusing it with 409.
+    `keep_case`: hold names in parameter values as they were sent, as Azure has been seen to do.
+    """
+
+    write_seconds: float = 0
+    restart_seconds: float = 0
+    creation_seconds: float = 0
+    busy_code: str = "ServerIsBusy"
+    refuse_restart_late: bool = False
+    keep_case: bool = False

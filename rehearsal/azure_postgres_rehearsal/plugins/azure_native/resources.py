@@ -1,0 +1,228 @@
+"""The behaviour of the types: what creating, reading, changing and deleting do in Azure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure_postgres_rehearsal.plugins.azure_native.kinds import Kind
+from azure_postgres_rehearsal.plugins.azure_native.management_api import (
+    AzureError,
+    ManagementApi,
+    OperationFailedError,
+)
+from azure_postgres_rehearsal.plugins.protocol import (
+    Diff,
+    InitError,
+    Properties,
+    ProviderError,
+    ResourceType,
+    differing,
+)
+
+
+class ArmResource(ResourceType):
+    """What the types have in common: names, reading, differences."""
+
+    def __init__(self, api: ManagementApi, kind: Kind, version: str, location: str = "") -> None:
+        self._api = api
+        self._kind = kind
+        self._version = version
+        self._defaults = {"location": location} if location and "location" in kind.outer else {}
+        self.computed_outputs = kind.outputs
+        self.secret_outputs = kind.secret
+
+    def check(
+        self,
+        olds: Properties,  # noqa: ARG002 - nothing is taken over from the old inputs
+        news: Properties,
+    ) -> tuple[Properties, list[tuple[str, str]]]:
+        """The inputs with the API version added, as the real one does."""
+        inputs = {"azureApiVersion": self._version} | self._defaults | news
+        required = [*self._kind.path_inputs, *(n for n in self._kind.outer if n == "location")]
+        missing = [name for name in required if name not in inputs]
+        return inputs, [("", f"missing required property '{name}'") for name in missing]
+
+    def diff(
+        self,
+        resource_id: str,  # noqa: ARG002
+        old_inputs: Properties,
+        old_outputs: Properties,  # noqa: ARG002
+        news: Properties,
+    ) -> Diff:
+        """The inputs that differ; those that name the resource replace it, deleting first."""
+        changed = [
+            name
+            for name in differing(old_inputs, news)
+            if name != "location" or _region(old_inputs.get(name)) != _region(news.get(name))
+        ]
+        fixed = {*self._kind.path_inputs, *self._kind.replacing}
+        replaces = [name for name in changed if name in fixed]
+        return Diff(changed, replaces, delete_before_replace=True)
+
+    def read(
+        self, resource_id: str, inputs: Properties, outputs: Properties
+    ) -> tuple[str, Properties, Properties] | None:
+        """What Azure has; inputs follow only where their output changed since the last time."""
+        found = self._find(resource_id)
+        if found is None:
+            return None
+        settable = {name: self._as_input(name, found) for name in self._inputs if name in found}
+        if inputs:
+            drifted = {
+                name: value
+                for name, value in settable.items()
+                if name in inputs and outputs.get(name) != found[name]
+            }
+            return resource_id, inputs | drifted, found
+        named = self._kind.named_in(resource_id)
+        return resource_id, named | settable | {"azureApiVersion": self._version}, found
+
+    def look_up(self, token: str, args: Properties) -> Properties:
+        """What Azure has under the names in `args`: the type's function `get…`."""
+        if missing := [name for name in self._kind.path_inputs if name not in args]:
+            raise ProviderError(f"{token}: missing required property '{missing[0]}'")
+        return self._outputs(self._api.get(self._id_of(args), self._version))
+
+    @property
+    def _inputs(self) -> tuple[str, ...]:
+        return self._kind.properties + self._kind.outer
+
+    def _as_input(self, name: str, found: Properties) -> Any:
+        value, hidden = found[name], self._kind.read_only.get(name)
+        if hidden is None:
+            return value
+        return {part: item for part, item in value.items() if part not in hidden}
+
+    def _find(self, resource_id: str) -> Properties | None:
+        try:
+            return self._outputs(self._api.get(resource_id, self._version))
+        except AzureError as error:
+            if error.status == 404:
+                return None
+            raise
+
+    def _id_of(self, inputs: Properties) -> str:
+        return self._kind.resource_id(self._api.subscription_id, inputs)
+
+    def _outputs(self, response: Properties) -> Properties:
+        names = {wire: name for name, wire in self._kind.renamed.items()}
+        found: Properties = renamed(flattened(response), names)
+        return found | {"azureApiVersion": self._version}
+
+
+class Configuration(ArmResource):
+    """A server parameter: always there, so creating and updating are the same write."""
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        """Write over what is there, without asking whether anyone set it."""
+        outputs = self._write(self._id_of(inputs), inputs)
+        return outputs["id"], outputs
+
+    def update(
+        self,
+        resource_id: str,
+        old_outputs: Properties,  # noqa: ARG002 - written whatever was there
+        news: Properties,
+    ) -> Properties:
+        """Write the new value."""
+        return self._write(resource_id, news)
+
+    def delete(
+        self,
+        resource_id: str,
+        outputs: Properties,  # noqa: ARG002 - what counts is what Azure has
+    ) -> None:
+        """Write the default back, with the source that is there, and look whether it took."""
+        now = self._find(resource_id)
+        if now is None:
+            return
+        default = now["defaultValue"]
+        after = self._put(resource_id, {"value": default, "source": now["source"]})["properties"]
+        if after["value"] != default:
+            raise ProviderError(
+                f"failed to reset Postgres Configuration to default value '{default}': "
+                f"{after['value']}"
+            )
+
+    def _write(self, resource_id: str, inputs: Properties) -> Properties:
+        now = self._api.get(resource_id, self._version)
+        if inputs.get("value") == now["properties"]["defaultValue"]:
+            # pulumi/pulumi-azure-native#4736: the state has the default, Azure never hears of it.
+            return self._outputs(now) | self._settable(inputs)
+        return self._outputs(self._put(resource_id, self._settable(inputs)))
+
+    def _put(self, resource_id: str, properties: Properties) -> Properties:
+        return self._api.put(resource_id, self._version, {"properties": properties})
+
+    def _settable(self, inputs: Properties) -> Properties:
+        return {name: inputs[name] for name in self._kind.properties if name in inputs}
+
+
+class OwnResource(ArmResource):
+    """A resource that comes with creating it and goes with deleting it."""
+
+    def create(self, inputs: Properties) -> tuple[str, Properties]:
+        """PUT it, unless it is there: nothing is adopted silently."""
+        resource_id = self._id_of(inputs)
+        if self._find(resource_id) is not None:
+            raise ProviderError(f"cannot create already existing resource '{resource_id}'")
+        outputs = self._put(resource_id, inputs)
+        return outputs["id"], outputs
+
+    def update(
+        self,
+        resource_id: str,
+        old_outputs: Properties,  # noqa: ARG002 - a PUT says everything
+        news: Properties,
+    ) -> Properties:
+        """PUT it as it shall be."""
+        return self._put(resource_id, news)
+
+    def delete(
+        self,
+        resource_id: str,
+        outputs: Properties,  # noqa: ARG002 - the id says it all
+    ) -> None:
+        """Remove it; what is gone already, with what it was in or alone, is no error."""
+        try:
+            self._api.delete(resource_id, self._version)
+        except AzureError as error:
+            if error.status != 404:
+                raise
+
+    def _put(self, resource_id: str, inputs: Properties) -> Properties:
+        try:
+            return self._outputs(self._api.put(resource_id, self._version, self._body(inputs)))
+        except OperationFailedError as error:
+            found = self._find(resource_id)
+            if found is None:
+                raise
+            raise InitError(str(error), resource_id, found) from None
+
+    def _body(self, inputs: Properties) -> Properties:
+        body = {name: inputs[name] for name in self._kind.outer if name in inputs}
+        inner = {name: inputs[name] for name in self._kind.properties if name in inputs}
+        whole: Properties = renamed(body | {"properties": inner}, self._kind.renamed)
+        return whole
+
+
+def flattened(response: Properties) -> Properties:
+    """A resource as the SDK shows it: its `properties` beside its id, name and type."""
+    outer = {name: value for name, value in response.items() if name != "properties"}
+    inner: Properties = response.get("properties", {})
+    return inner | outer
+
+
+def renamed(value: Any, names: Mapping[str, str]) -> Any:
+    """The value with some of its names, at any depth, written otherwise."""
+    if isinstance(value, dict):
+        return {names.get(name, name): renamed(item, names) for name, item in value.items()}
+    if isinstance(value, list):
+        return [renamed(item, names) for item in value]
+    return value
+
+
+def _region(name: Any) -> Any:
+    """A region's name as Azure compares it: `West Europe` is `westeurope`."""
+    return name.replace(" ", "").lower() if isinstance(name, str) else name
