@@ -21,6 +21,7 @@ DEFAULT_SLOT = "streamkap_pgoutput_slot"
 MAX_BYTES = 63
 """PostgreSQL cuts longer names in silence (NAMEDATALEN - 1); here they are refused."""
 
+_NO_ROLES = frozenset({"public", "none", "current_role", "current_user", "session_user"})
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
 _QUOTED_OR_PLAIN = re.compile(
     r'"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)'
@@ -40,6 +41,13 @@ def identifier_fault(name: str) -> str | None:
     if size > MAX_BYTES:
         return f"is {size} bytes long; PostgreSQL would cut it to {MAX_BYTES}"
     return None
+
+
+def role_fault(name: str) -> str | None:
+    """What is wrong with the name of a role that is to be made, if anything."""
+    if name.startswith("pg_") or name in _NO_ROLES:
+        return "is a name that PostgreSQL keeps for itself"
+    return identifier_fault(name)
 
 
 def slot_fault(name: str) -> str | None:

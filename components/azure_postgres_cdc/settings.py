@@ -6,7 +6,6 @@ Every wrong, missing or unknown key is found, all of them at once, before anythi
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,15 +13,17 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
+    StrictBool,
     Tag,
     ValidationError,
-    model_validator,
 )
 
 from azure_postgres_cdc.connector import FormArgs
+from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.names import (
     DEFAULT_PUBLICATION,
@@ -31,7 +32,7 @@ from azure_postgres_cdc.names import (
     DEFAULT_USER,
     TableName,
     identifier_fault,
-    shared_names,
+    role_fault,
     slot_fault,
 )
 from azure_postgres_cdc.plan import ConnectorArgs
@@ -44,6 +45,13 @@ _FAULTS_SHOWN_OF_A_FILE = 20
 
 def _identifier(name: str) -> str:
     fault = identifier_fault(name)
+    if fault:
+        raise ValueError(fault)
+    return name
+
+
+def _role(name: str) -> str:
+    fault = role_fault(name)
     if fault:
         raise ValueError(fault)
     return name
@@ -69,6 +77,12 @@ def _plain_schema(name: str) -> str:
     return name
 
 
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is no number")
+    return value
+
+
 def _server_name(name: str) -> str:
     if not _SERVER_NAME.fullmatch(name):
         raise ValueError(
@@ -78,6 +92,7 @@ def _server_name(name: str) -> str:
 
 
 Identifier = Annotated[str, AfterValidator(_identifier)]
+RoleName = Annotated[str, AfterValidator(_role)]
 SlotName = Annotated[str, AfterValidator(_slot)]
 Table = Annotated[str, AfterValidator(_table)]
 PlainSchema = Annotated[str, AfterValidator(_plain_schema)]
@@ -87,6 +102,7 @@ YesNoOrTables = Annotated[
     Annotated[bool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
     Discriminator(lambda value: "?list" if isinstance(value, (list, tuple)) else "?bool"),
 ]
+Port = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)]
 SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
 
 
@@ -101,23 +117,16 @@ class Server(_Settings):
     resourceGroup: str | None = Field(default=None, min_length=1, max_length=90)  # noqa: N815
     name: ServerName | None = None
     restart: Literal["when-needed", "never"] = "never"
-    user: Identifier = DEFAULT_USER
-    role: Identifier = DEFAULT_ROLE
-    pglogical: bool = True
-
-    @model_validator(mode="after")
-    def _complete(self) -> Server:
-        missing = [key for key in ("resourceGroup", "name") if getattr(self, key) is None]
-        if self.management == "existing" and missing:
-            raise ValueError(f"management: existing needs {' and '.join(missing)}")
-        return self
+    user: RoleName = DEFAULT_USER
+    role: RoleName = DEFAULT_ROLE
+    pglogical: StrictBool = True
 
 
 class Connection(_Settings):
     """`connection`: how to reach PostgreSQL as the administrator."""
 
     host: str | None = Field(default=None, min_length=1)
-    port: int = Field(default=5432, ge=1, le=65535)
+    port: Port = 5432
     user: Identifier
     sslMode: SslMode = "require"  # noqa: N815
     sslRootCert: str | None = Field(default=None, min_length=1)  # noqa: N815
@@ -131,16 +140,6 @@ class Capture(_Settings):
     schemas: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
     allTables: Literal[True] | None = None  # noqa: N815
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Capture:
-        given = sorted(self.model_dump(exclude_none=True))
-        if len(given) != 1:
-            found = " and ".join(given) or "none"
-            raise ValueError(
-                f"needs exactly one of tables, tablesFile, schemas and allTables (found: {found})"
-            )
-        return self
-
     def arguments(self, root: Path) -> CaptureArgs:
         """The component's argument; a file is read now."""
         if self.tablesFile is not None:
@@ -153,7 +152,7 @@ class Ssh(_Settings):
     """`connector.ssh`: the tunnel through which the connector reaches the database."""
 
     host: str = Field(min_length=1)
-    port: int = Field(default=22, ge=1, le=65535)
+    port: Port = 22
     user: str = Field(default="streamkap", min_length=1)
 
 
@@ -165,7 +164,7 @@ class Connector(_Settings):
     ssh: Ssh | None = None
     signalSchema: PlainSchema | None = None  # noqa: N815
     heartbeatSchema: Identifier | None = None  # noqa: N815
-    prefixWithDatabaseName: bool = False  # noqa: N815
+    prefixWithDatabaseName: StrictBool = False  # noqa: N815
     binaryHandling: Literal["bytes", "base64", "base64-url-safe", "hex"] = "bytes"  # noqa: N815
 
     def arguments(self) -> FormArgs:
@@ -180,22 +179,13 @@ class Database(_Settings):
     capture: Capture
     owners: tuple[Identifier, ...] = ()
     snapshots: Literal["signal-table", "read-only"] = "signal-table"
-    heartbeat: bool = False
+    heartbeat: StrictBool = False
     replicaIdentityFull: YesNoOrTables = False  # noqa: N815
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
-    user: Identifier | None = None
-    role: Identifier | None = None
+    user: RoleName | None = None
+    role: RoleName | None = None
     connector: Connector = Connector()
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Database:
-        if self.heartbeat and self.snapshots == "read-only":
-            raise ValueError(
-                "heartbeat needs a read-write connection, but snapshots is read-only: "
-                "take one of them out"
-            )
-        return self
 
     def arguments(self, server: Server, root: Path) -> ConnectorArgs:
         """The component's argument, the server's names filled in."""
@@ -221,27 +211,6 @@ class Settings(_Settings):
     connection: Connection
     databases: tuple[Database, ...] = Field(min_length=1)
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Settings:
-        faults = [
-            f"slot {name} is used {count} times; slot names are unique on a server"
-            for name, count in Counter(item.slot for item in self.databases).items()
-            if count > 1
-        ]
-        publications = Counter((item.name, item.publication) for item in self.databases)
-        faults += [
-            f"publication {name} is used {count} times in database {database}; "
-            "each connector needs its own"
-            for (database, name), count in publications.items()
-            if count > 1
-        ]
-        faults += shared_names(self.connection.user, self.users)
-        if self.server.management == "none" and self.connection.host is None:
-            faults.append("connection.host is missing; management: none needs it")
-        if faults:
-            raise ValueError("\n".join(faults))
-        return self
-
     @property
     def name(self) -> str:
         """The server's name. Without one it is not the host's: that may change, the slots stay."""
@@ -266,17 +235,23 @@ class Settings(_Settings):
 
 def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[str]]:
     """The settings, or None and every fault. `root` is what `tablesFile` is relative to."""
+    settings, faults = None, []
     try:
         settings = Settings.model_validate(dict(values))
     except ValidationError as error:
-        return None, [line for item in error.errors() for line in _readable(item)]
-    faults = [
-        f"databases[{index}].capture.tablesFile: {fault}"
-        for index, item in enumerate(settings.databases)
-        if item.capture.tablesFile is not None
-        for fault in _file_faults(root / item.capture.tablesFile)
-    ]
+        faults = [line for item in error.errors() for line in _readable(item)]
+    faults += [*inconsistencies(values), *_files_faults(values, root)]
     return (None, faults) if faults else (settings, [])
+
+
+def _files_faults(values: Mapping[str, Any], root: Path) -> Iterator[str]:
+    databases = values.get("databases")
+    for index, item in enumerate(databases if isinstance(databases, list) else ()):
+        capture = item.get("capture") if isinstance(item, Mapping) else None
+        file = capture.get("tablesFile") if isinstance(capture, Mapping) else None
+        if isinstance(file, str) and file:
+            for fault in _file_faults(root / file):
+                yield f"databases[{index}].capture.tablesFile: {fault}"
 
 
 def read_tables(file: Path) -> list[str]:
@@ -320,7 +295,9 @@ def _readable(error: Any) -> Iterator[str]:
     found = error["input"]
     if kind == "too_short" and found:
         return  # pydantic counts what is right only, and each item's own faults are listed
-    if kind in _IN_OUR_WORDS:
+    if kind == "literal_error" and found == "create":
+        yield f"{prefix}create is not there yet: make the server first, then use existing"
+    elif kind in _IN_OUR_WORDS:
         yield f"{prefix}{_IN_OUR_WORDS[kind]}"
     elif kind == "value_error":
         shown = f"{found!r} " if isinstance(found, str) and repr(found) not in message else ""

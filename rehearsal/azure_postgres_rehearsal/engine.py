@@ -167,7 +167,9 @@ class Engine:
         source = self._project / description.get("stackConfigDir", ".")
         description["main"] = str(self._project / description.get("main", "."))
         description["stackConfigDir"] = "."
-        description["runtime"]["options"]["virtualenv"] = sys.prefix
+        runtime = description["runtime"]
+        if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
+            runtime["options"]["virtualenv"] = sys.prefix
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
         content = yaml.safe_load((source / f"Pulumi.{self.stack}.yaml").read_text())
         config = {

@@ -208,7 +208,7 @@ def test_slot_that_vanished_is_never_made_again(shop: Shop, managed: Managed, na
     for text in (managed.refusal(), at_refresh):
         assert text.startswith(f"replication slot {name} of database {shop.name} has vanished")
         assert "is lost to it. It is not created again" in text
-        assert "Remedy: stop the source, take the slot out of the state" in text
+        assert "Remedy: stop the source; pulumi state unprotect --all; pulumi state delete" in text
     assert found(shop, name) == []
     assert managed.id
 

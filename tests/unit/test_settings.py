@@ -117,13 +117,12 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
         ),
         (
             {SHOP + "heartbeat": "maybe"},
-            "databases[0].heartbeat: Input should be a valid boolean, unable to interpret input "
-            "(found: 'maybe')",
+            "databases[0].heartbeat: Input should be a valid boolean (found: 'maybe')",
         ),
         # Values out of a list of words
         (
             {"server.management": "create"},
-            "server.management: Input should be 'existing' or 'none' (found: 'create')",
+            "server.management: create is not there yet: make the server first, then use existing",
         ),
         (
             {"server.restart": "always"},
@@ -302,16 +301,50 @@ def test_faults_of_all_databases_come_at_once() -> None:
         "databases[1].name: is missing",
         "databases[1].capture.tables[0]: 'x' is not of the form schema.table",
         "databases[2]: is no mapping of keys to values",
+        "slot streamkap_pgoutput_slot is used 2 times; slot names are unique on a server",
     ]
 
 
 def test_faults_between_settings_come_at_once() -> None:
     found = faults({"server": {"management": "none"}, **two({"name": "shop"}, {"name": "shop"})})
     assert found == [
+        "connection.host is missing; management: none needs it",
         "slot streamkap_pgoutput_slot is used 2 times; slot names are unique on a server",
         "publication streamkap_pub is used 2 times in database shop; each connector needs its own",
-        "connection.host is missing; management: none needs it",
     ]
+
+
+def test_a_wrong_key_hides_no_fault_between_settings() -> None:
+    found = faults(
+        {
+            "server": {"management": "existing", "restart": "x"},
+            "databases": [
+                {"name": "a", "capture": {"tables": ["x"], "schemas": ["s"]}, "foo": 1},
+                {"name": "b", "capture": {"tablesFile": "nowhere.csv"}},
+            ],
+        }
+    )
+    assert [fault.partition(":")[0] for fault in found] == [
+        "server.restart",
+        "databases[0].capture.tables[0]",
+        "databases[0].foo",
+        "server",
+        "databases[0].capture",
+        "slot streamkap_pgoutput_slot is used 2 times; slot names are unique on a server",
+        "databases[1].capture.tablesFile",
+    ]
+
+
+@pytest.mark.parametrize("name", ["pg_streamkap", "public", "none", "current_user"])
+@pytest.mark.parametrize("key", ["server.user", "server.role", SHOP + "user", SHOP + "role"])
+def test_names_that_postgresql_keeps_for_itself_are_no_roles(key: str, name: str) -> None:
+    (fault,) = faults({key: name})
+    assert fault.endswith(f"{key[-4:]}: {name!r} is a name that PostgreSQL keeps for itself")
+
+
+def test_a_boolean_is_no_number_and_a_number_no_boolean() -> None:
+    assert faults({"connection.port": True}) == ["connection.port: is no number"]
+    assert len(faults({SHOP + "heartbeat": 1})) == 1
 
 
 # A file of tables

@@ -66,11 +66,17 @@ def resolve(
         found = tables.in_schemas(connection, tables.user_schemas(connection))
         return [table for table in found if table not in own]
     if capture.get("schemas"):
-        missing = tables.missing_schemas(connection, capture["schemas"])
-        if missing:
-            raise CdcError(
-                _refusal(connection, [f"schema {name} does not exist" for name in missing])
-            )
+        wrong = [
+            f"schema {name} does not exist"
+            for name in tables.missing_schemas(connection, capture["schemas"])
+        ]
+        wrong += [
+            f"schema {name} is PostgreSQL's own"
+            for name in capture["schemas"]
+            if tables.is_system_schema(name)
+        ]
+        if wrong:
+            raise CdcError(_refusal(connection, wrong))
         wanted = tables.in_schemas(connection, capture["schemas"])
     else:
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})

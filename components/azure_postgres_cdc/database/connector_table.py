@@ -15,7 +15,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 
@@ -54,6 +54,17 @@ class ConnectorTableProvider(CdcProvider):
         "GRANT SELECT, INSERT, UPDATE ON TABLE {table} TO {roles}",
     )
 
+    def resolve(self, olds: Props, news: Props) -> Props:
+        """A table that has vanished is made again, visibly: what it held were requests, no data."""
+        present = True
+        name = self._name(news)
+        if olds and self._name(olds) == name:
+            with connect(news["connection"], news["database"]) as connection:
+                present = bool(_columns(connection, name))
+            if not present:
+                warn([f"table {name} has vanished and is made again"])
+        return news | {"present": present}
+
     def make(self, props: Props) -> Props:
         name = self._name(props)
         with connect(props["connection"], props["database"]) as connection:
@@ -64,7 +75,7 @@ class ConnectorTableProvider(CdcProvider):
                 elif found != list(self.columns):
                     raise CdcError(self._refusal(name, found))
                 self._run(connection, props, self.grants)
-        return props
+        return props | {"present": True}
 
     def change(self, olds: Props, news: Props) -> Props:
         name = self._name(news)
@@ -76,8 +87,10 @@ class ConnectorTableProvider(CdcProvider):
             for role in sorted(dropped):
                 revoke = sql.SQL("REVOKE ALL ON TABLE {} FROM {}")
                 connection.execute(revoke.format(name.identifier, sql.Identifier(role)))
+            if not _columns(connection, name):
+                self._run(connection, news, self.statements)
             self._run(connection, news, self.grants)
-        return olds | news
+        return olds | news | {"present": True}
 
     def look(self, props: Props) -> Props | None:
         name = self._name(props)

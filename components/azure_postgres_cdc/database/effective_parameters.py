@@ -31,11 +31,18 @@ class _NotYet(Exception):  # noqa: N818 - a state to wait for, not an error
 class EffectiveParametersProvider(CdcProvider):
     """Checks, and after a restart waits for, the values that logical replication needs."""
 
-    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - the base's signature
+    def resolve(self, olds: Props, news: Props) -> Props:
         if not news["wait"]:
             with connect(news["connection"], news["database"]) as connection:
                 _check_server(connection)
                 _check_values(connection, news["required"])
+        elif olds:
+            with connect(news["connection"], news["database"]) as connection:
+                warn(
+                    f"{name} is {found} in effect, needed {wanted}: somebody changed it since; "
+                    "pulumi up --refresh sets it again"
+                    for name, found, wanted in _unmet(connection, news["required"])
+                )
         return news
 
     def make(self, props: Props) -> Props:

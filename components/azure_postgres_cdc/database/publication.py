@@ -301,8 +301,9 @@ def _vanished(props: Props) -> str:
     return (
         f"publication {quoted(props['name'])} of database {props['database']} has vanished: "
         "changes made since then are not captured. It is not created again without a word. Remedy: "
-        "stop the source, take the publication out of the state (pulumi state unprotect and pulumi "
-        "state delete), run pulumi up, resume the source and snapshot every captured table"
+        "stop the source; pulumi state unprotect --all; pulumi state delete --target-dependents "
+        "with the publication's URN (pulumi stack --show-urns; the slot leaves the state too, and "
+        "is adopted again); pulumi up; resume the source and snapshot every captured table"
     )
 
 

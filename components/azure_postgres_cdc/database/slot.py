@@ -140,8 +140,8 @@ def _lost(props: Props) -> str:
         f"replication slot {props['name']} of database {props['database']} has vanished{known}: "
         "every change since the connector's last confirmed position is lost to it. It is not "
         "created again, because the connector would go on in silence with a gap. Remedy: stop the "
-        "source, take the slot out of the state (pulumi state unprotect and pulumi state delete), "
-        "run pulumi up, resume the source and snapshot every captured table"
+        "source; pulumi state unprotect --all; pulumi state delete with the slot's URN (pulumi "
+        "stack --show-urns); pulumi up; resume the source and snapshot every captured table"
     )
 
 

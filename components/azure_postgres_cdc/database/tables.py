@@ -85,6 +85,8 @@ class Table:
             return f"{self.name} is {kind} table, whose changes are not in the WAL"
         if self.is_partition:
             return f"{self.name} is a partition: list its root table instead"
+        if is_system_schema(self.name.schema):
+            return f"{self.name} is PostgreSQL's own, which is not captured"
         return None
 
     def ownership_fault(self, administrator: str) -> str | None:
@@ -95,6 +97,11 @@ class Table:
             f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
             f"(GRANT {quoted(self.owner)} TO {quoted(administrator)}, run by a role that may)"
         )
+
+
+def is_system_schema(name: str) -> bool:
+    """Whether a schema is PostgreSQL's own."""
+    return name.startswith("pg_") or name == "information_schema"
 
 
 def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
