@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psycopg
 import yaml
 from psycopg import sql
 
@@ -90,11 +91,18 @@ class Rehearsal:
         """Create what the stack captures and what is not there: made-up tables, with a key."""
         for database in self._settings["databases"]:
             with self.postgres.connect(database["name"]) as connection:
-                for table in self._listed_tables(database["capture"]):
-                    connection.execute(sql.SQL(_INVENTED).format(table=sql.SQL(table)))
+                capture = database["capture"]
+                tables = [_parts(connection, name) for name in self._listed_tables(capture)]
+                for schema in {table[0] for table in tables} | set(capture.get("schemas", ())):
+                    connection.execute(
+                        sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
+                    )
+                for table in tables:
+                    name = sql.Identifier(*table)
+                    connection.execute(sql.SQL(_INVENTED).format(table=name))
 
     def _listed_tables(self, capture: Mapping[str, Any]) -> list[str]:
-        """The names of a capture set as they stand in SQL, schemas created."""
+        """The names of a capture set, as they stand in SQL."""
         if "tablesFile" in capture:
             rows = (self._project / capture["tablesFile"]).read_text(encoding="utf-8-sig")
             return [row.strip() for row in rows.splitlines() if row.strip()]
@@ -129,6 +137,12 @@ class Rehearsal:
             "user": self.postgres.admin_user,
             "sslMode": self.postgres.ssl_mode,
         }
+
+
+def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[str]:
+    """Schema and table of a name that is written as in SQL."""
+    row = connection.execute("SELECT parse_ident(%s)", (name,)).fetchone()
+    return list(row[0]) if row else []
 
 
 def _settings_of(project: Path, stack: str) -> dict[str, Any]:
