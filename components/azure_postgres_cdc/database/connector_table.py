@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pulumi
 from psycopg import sql
+from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -148,16 +149,27 @@ class ConnectorTableProvider(CdcProvider):
         )
 
 
-def connector_table_props(
-    connection: ConnectionArgs, database: str, schema: str, roles: Sequence[str]
-) -> dict[str, pulumi.Input[Any]]:
-    """The properties of such a table."""
-    return {
-        "connection": connection_props(connection),
-        "database": database,
-        "schema": schema,
-        "roles": sorted(roles),
-    }
+class ConnectorTable(Resource):
+    """A table of the connector's in one schema, writable for its roles."""
+
+    provider: ClassVar[type[ConnectorTableProvider]]
+
+    def __init__(
+        self,
+        resource_name: str,
+        connection: ConnectionArgs,
+        database: str,
+        schema: str,
+        roles: Sequence[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "connection": connection_props(connection),
+            "database": database,
+            "schema": schema,
+            "roles": sorted(roles),
+        }
+        super().__init__(self.provider(), resource_name, props, opts)
 
 
 def _columns(connection: Connection, name: TableName) -> list[Column]:

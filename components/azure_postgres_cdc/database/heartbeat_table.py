@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pulumi
-from pulumi.dynamic import Resource
-
-from azure_postgres_cdc.database.connection import Connection, ConnectionArgs, rows
-from azure_postgres_cdc.database.connector_table import (
-    ConnectorTableProvider,
-    connector_table_props,
-)
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connector_table import ConnectorTable, ConnectorTableProvider
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, TableName
 
 _SEQUENCE_USERS = """
@@ -46,17 +38,7 @@ class HeartbeatTableProvider(ConnectorTableProvider):
         return super().granted(connection, name) & set(users)
 
 
-class HeartbeatTable(Resource, module="azure-postgres-cdc", name="HeartbeatTable"):
+class HeartbeatTable(ConnectorTable, module="azure-postgres-cdc", name="HeartbeatTable"):
     """`streamkap_heartbeat`, for read-write connections. It belongs into the publication."""
 
-    def __init__(
-        self,
-        resource_name: str,
-        connection: ConnectionArgs,
-        database: str,
-        schema: str,
-        roles: Sequence[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        props = connector_table_props(connection, database, schema, roles)
-        super().__init__(HeartbeatTableProvider(), resource_name, props, opts)
+    provider = HeartbeatTableProvider

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pulumi
-from pulumi.dynamic import Resource
-
-from azure_postgres_cdc.database.connection import ConnectionArgs
-from azure_postgres_cdc.database.connector_table import (
-    ConnectorTableProvider,
-    connector_table_props,
-)
+from azure_postgres_cdc.database.connector_table import ConnectorTable, ConnectorTableProvider
 from azure_postgres_cdc.names import SIGNAL_TABLE
 
 
@@ -30,7 +21,7 @@ class SignalTableProvider(ConnectorTableProvider):
     )
 
 
-class SignalTable(Resource, module="azure-postgres-cdc", name="SignalTable"):
+class SignalTable(ConnectorTable, module="azure-postgres-cdc", name="SignalTable"):
     """`streamkap_signal`, readable and writable for the connector's roles.
 
     The connector knows it by this name only. A table of this name with other columns is refused.
@@ -38,14 +29,4 @@ class SignalTable(Resource, module="azure-postgres-cdc", name="SignalTable"):
     SELECT on a captured schema for the table's exact privileges and fight over them.
     """
 
-    def __init__(
-        self,
-        resource_name: str,
-        connection: ConnectionArgs,
-        database: str,
-        schema: str,
-        roles: Sequence[str],
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        props = connector_table_props(connection, database, schema, roles)
-        super().__init__(SignalTableProvider(), resource_name, props, opts)
+    provider = SignalTableProvider
