@@ -11,10 +11,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from azure.core.credentials import TokenCredential
+from azure.core.exceptions import HttpResponseError
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
+from azure.mgmt.postgresqlflexibleservers.models import (
+    ConfigurationForUpdate,
+    ConfigurationProperties,
+)
 
 from azure_postgres_rehearsal.azure_api import EmulatedAzure
+from azure_postgres_rehearsal.azure_api.postgres import Postgres
 from azure_postgres_rehearsal.plugins.azure_native import AzureNative
 
 GROUP = "rg-cdc"
@@ -44,6 +50,32 @@ def call(
 def code_of(answer: Answer) -> tuple[int, str]:
     """A refusal's status and code."""
     return answer[0], answer[2]["error"]["code"]
+
+
+def refusal(action: Callable[[], object]) -> tuple[int | None, str | None]:
+    """The status and the code that Microsoft's client reads from a refusal."""
+    with pytest.raises(HttpResponseError) as refused:
+        action()
+    assert refused.value.error is not None
+    return refused.value.status_code, refused.value.error.code
+
+
+def user_override(value: str) -> ConfigurationForUpdate:
+    """What sets a server parameter."""
+    properties = ConfigurationProperties(value=value, source="user-override")
+    return ConfigurationForUpdate(properties=properties)
+
+
+def in_effect(postgres: Postgres, name: str) -> str:
+    """A parameter's value in PostgreSQL itself, without the unit."""
+    with postgres.superuser() as connection:
+        row = connection.execute(
+            "SELECT coalesce((SELECT setting FROM pg_settings WHERE name = %s), "
+            "current_setting(%s))",
+            (name, name),
+        ).fetchone()
+    assert row is not None
+    return str(row[0])
 
 
 def until(condition: Callable[[], bool], seconds: float = 10) -> None:

@@ -14,6 +14,9 @@ class Behaviour:
     `busy_code`: the code of that refusal; `ServerBusy` was seen too.
     `refuse_restart_late`: accept a restart during an update with 202 and fail it while polling,
     as has been seen, instead of refusing it with 409.
+    `shared_databases`: with an Entra administrator, databases belong to all administrators. On
+    Azure only `postgres` does, and one made through the API belongs to the administrator's login
+    alone: there, and where this is False, the Entra administrator can grant nothing on it.
     `keep_case`: hold names in parameter values as they were sent, as Azure has been seen to do.
     """
 
@@ -22,4 +25,5 @@ class Behaviour:
     creation_seconds: float = 0
     busy_code: str = "ServerIsBusy"
     refuse_restart_late: bool = False
+    shared_databases: bool = False
     keep_case: bool = False

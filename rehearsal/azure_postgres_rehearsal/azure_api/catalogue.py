@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from azure_postgres_rehearsal.azure_api.metrics import COLLECTOR
 from azure_postgres_rehearsal.azure_api.parameters import DataType, Parameter
 from azure_postgres_rehearsal.azure_api.postgres import Setting
 
@@ -122,7 +123,7 @@ _OWN = (
         description="Specifies which extensions are allowed to be created in the server.",
     ),
     Parameter(
-        "metrics.collector_database_activity",
+        COLLECTOR,
         DataType.BOOLEAN,
         "off",
         choices=("on", "off"),

@@ -107,7 +107,7 @@ class Backup:
 
 @dataclass(frozen=True)
 class Authentication:
-    """Passwords are always on in a rehearsal; Entra's tokens are only shown as switched on."""
+    """Passwords are always on in a rehearsal; Entra's administrators need `entra`."""
 
     entra: bool = False
     tenant_id: str = ""

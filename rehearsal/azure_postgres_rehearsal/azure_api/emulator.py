@@ -10,6 +10,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from azure_postgres_rehearsal.azure_api.behaviour import Behaviour
 from azure_postgres_rehearsal.azure_api.definition import (
+    Authentication,
     Definition,
     HighAvailability,
     Network,
@@ -17,12 +18,18 @@ from azure_postgres_rehearsal.azure_api.definition import (
 )
 from azure_postgres_rehearsal.azure_api.errors import ApiError
 from azure_postgres_rehearsal.azure_api.faults import Faults, Source
+from azure_postgres_rehearsal.azure_api.identities import Identities
 from azure_postgres_rehearsal.azure_api.insights_routes import InsightsRoutes
+from azure_postgres_rehearsal.azure_api.key_vault import Vault
+from azure_postgres_rehearsal.azure_api.key_vault_routes import KeyVaultRoutes
 from azure_postgres_rehearsal.azure_api.operations import Journal, Operations
 from azure_postgres_rehearsal.azure_api.postgres import Postgres
+from azure_postgres_rehearsal.azure_api.private_dns_routes import PrivateDnsRoutes
+from azure_postgres_rehearsal.azure_api.private_dns_zone_groups import ZONE
+from azure_postgres_rehearsal.azure_api.private_endpoint_routes import PrivateEndpointRoutes
 from azure_postgres_rehearsal.azure_api.provisioning import PostgresFactory, Provisioning
 from azure_postgres_rehearsal.azure_api.replication import check_source
-from azure_postgres_rehearsal.azure_api.resource_types import SERVERS
+from azure_postgres_rehearsal.azure_api.resource_types import PRIVATE_DNS_ZONES, SERVERS
 from azure_postgres_rehearsal.azure_api.server import FlexibleServer, check_name
 from azure_postgres_rehearsal.azure_api.server_request_parts import check_standby
 from azure_postgres_rehearsal.azure_api.service import create_app
@@ -31,6 +38,7 @@ _HOST = "127.0.0.1"
 _POLL_SECONDS = 0.05  # how soon it notices that it is to end
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 _PUBLIC = Network()
+_PASSWORDS = Authentication()
 _SKU = {"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"}
 
 
@@ -68,8 +76,12 @@ class EmulatedAzure:
         self.servers: list[FlexibleServer] = []
         self.provisioning = Provisioning(self, postgres_factory)
         self.faults = Faults(faults)
-        self.insights = InsightsRoutes(self)
         self.endpoint = ""
+        self.insights = InsightsRoutes(self)
+        self.private_dns = PrivateDnsRoutes(self)
+        self.private_endpoints = PrivateEndpointRoutes(self)
+        self.key_vault = KeyVaultRoutes(self)
+        self.identities = Identities(self)
         self._resource_groups = {group.lower() for group in resource_groups}
         self._domain_name = domain_name
 
@@ -107,6 +119,7 @@ class EmulatedAzure:
         auto_grow: bool = False,
         administrator_login: str = "cdc_admin",
         network: Network = _PUBLIC,
+        authentication: Authentication = _PASSWORDS,
         high_availability: str = "Disabled",
         replica_of: FlexibleServer | None = None,
         fully_qualified_domain_name: str | None = None,
@@ -115,6 +128,7 @@ class EmulatedAzure:
         """Put a flexible server in front of a PostgreSQL, and bring that to Azure's defaults.
 
         The PostgreSQL is restarted once where a static parameter differs from Azure's default.
+        `authentication`: whether it has administrators of Microsoft Entra, and of which tenant.
         `high_availability`: Disabled, SameZone or ZoneRedundant; there is no real standby.
         `replica_of`: the server that it shows itself as a read replica of; nothing is streamed.
         """
@@ -126,6 +140,7 @@ class EmulatedAzure:
             sku=sku,
             storage=Storage(storage_gb, storage_type, auto_grow),
             network=network,
+            authentication=authentication,
             high_availability=HighAvailability(high_availability),
             tags=dict(tags or {}),
         )
@@ -158,7 +173,38 @@ class EmulatedAzure:
             journal=self.journal,
             behaviour=self.behaviour,
             replica_of=replica_of,
+            token=self.identities.current,
         )
+
+    def add_vault(self, resource_group: str, name: str) -> Vault:
+        """Have a Key Vault, with no secret in it."""
+        vault = self.key_vault.add(resource_group, name)
+        self._resource_groups.add(resource_group.lower())
+        return vault
+
+    def add_private_dns_zone(
+        self, resource_group: str, name: str = ZONE, *, subscription_id: str = ""
+    ) -> str:
+        """Have a private DNS zone that others made, perhaps in another subscription; its id."""
+        subscription = subscription_id or self.subscription_id
+        if subscription == self.subscription_id:
+            self._resource_groups.add(resource_group.lower())
+        return self.private_dns.add(
+            f"/subscriptions/{subscription}/resourceGroups/{resource_group}"
+            f"/providers/{PRIVATE_DNS_ZONES}/{name}"
+        ).id
+
+    def identity_environment(self, principal_name: str) -> dict[str, str]:
+        """The environment in which Microsoft's libraries are that principal.
+
+        They find a managed identity as on App Service, over the loopback. Its tokens for PostgreSQL
+        are taken by every server whose Entra administrator has that name.
+        """
+        return self.identities.environment(principal_name)
+
+    def rotate_tokens(self) -> None:
+        """Replace every token that was handed out: no server takes the old ones any more."""
+        self.identities.rotate()
 
     def check_resource_group(self, group: str) -> None:
         """Refuse a resource group that is not there."""

@@ -15,7 +15,6 @@ from azure_postgres_rehearsal.azure_api.operations import (
     INSIGHTS_WRITE,
     Journal,
     Json,
-    Operation,
 )
 from azure_postgres_rehearsal.azure_api.resource_types import ACTION_GROUPS, METRIC_ALERTS
 from azure_postgres_rehearsal.azure_api.responses import (
@@ -134,7 +133,4 @@ class InsightsRoutes:
         return _Place(group, name, f"{subscription}/resourceGroups/{group}/providers/{kind}/{name}")
 
     def _note(self, kind: str, place: _Place) -> None:
-        """Keep it in the journal; it has ended before it is answered."""
-        done = Operation(kind, "", place.resource_id.split("/providers/")[1])
-        done.finish()
-        self._azure.journal.accepted.append(done)
+        self._azure.journal.ended(kind, place.resource_id.split("/providers/")[1])

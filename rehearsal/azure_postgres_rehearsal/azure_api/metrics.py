@@ -32,9 +32,20 @@ AGGREGATIONS: dict[str, tuple[str, ...]] = {
     "txlogs_storage_used": _ALL,
     "write_iops": _ALL,
     "write_throughput": _ALL,
-    # These say nothing until metrics.collector_database_activity is on; an alert is taken anyway.
     "logical_replication_slot_sync_status": _EXTREMES,
     "longest_transaction_time_sec": _EXTREMES,
     "oldest_backend_xmin_age": _EXTREMES,
 }
 """Those that can be alerted on; what is not certain of a metric's aggregations is left out."""
+
+COLLECTOR = "metrics.collector_database_activity"
+"""The server parameter without which `NEED_THE_COLLECTOR` are never measured."""
+
+NEED_THE_COLLECTOR = frozenset(
+    {
+        "logical_replication_slot_sync_status",
+        "longest_transaction_time_sec",
+        "oldest_backend_xmin_age",
+    }
+)
+"""Those that say nothing until the collector is on. Azure takes an alert on them anyway."""

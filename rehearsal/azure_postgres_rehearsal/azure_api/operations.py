@@ -26,6 +26,14 @@ FIREWALL_RULE_WRITE = "firewall-rule-write"
 FIREWALL_RULE_DELETE = "firewall-rule-delete"
 DATABASE_CREATE = "database-create"
 DATABASE_DELETE = "database-delete"
+ADMINISTRATOR_WRITE = "administrator-write"
+ADMINISTRATOR_DELETE = "administrator-delete"
+PRIVATE_ENDPOINT_WRITE = "private-endpoint-write"
+PRIVATE_ENDPOINT_DELETE = "private-endpoint-delete"
+PRIVATE_DNS_WRITE = "private-dns-write"
+PRIVATE_DNS_DELETE = "private-dns-delete"
+KEY_VAULT_WRITE = "key-vault-write"
+KEY_VAULT_DELETE = "key-vault-delete"
 INSIGHTS_WRITE = "insights-write"
 INSIGHTS_DELETE = "insights-delete"
 CREATION = "creation"
@@ -97,6 +105,12 @@ class Journal:
     def restarts(self) -> int:
         """How many restarts were accepted."""
         return len(self.of_kind(RESTART))
+
+    def ended(self, kind: str, detail: str) -> None:
+        """Keep an operation on no server that had ended before it was answered."""
+        operation = Operation(kind, "", detail)
+        operation.finish()
+        self.accepted.append(operation)
 
     def notice(self, text: str) -> None:
         """Say once where the rehearsal falls short of Azure."""

@@ -40,7 +40,7 @@ class Servers(Protocol):
 
 
 class PostgresqlRoutes:
-    """Servers with their configurations, firewall rules and databases."""
+    """Servers with their configurations, firewall rules, databases and administrators."""
 
     def __init__(self, azure: Servers, accepted: Callable[[Operation], Response]) -> None:
         self._azure = azure
@@ -77,6 +77,12 @@ class PostgresqlRoutes:
                 "GET": self._get_database,
                 "PUT": self._write_database,
                 "DELETE": self._delete_database,
+            },
+            _SERVER + "/administrators": {"GET": self._list_administrators},
+            _SERVER + "/administrators/{administrator}": {
+                "GET": self._get_administrator,
+                "PUT": self._write_administrator,
+                "DELETE": self._delete_administrator,
             },
         }
 
@@ -149,6 +155,21 @@ class PostgresqlRoutes:
 
     def _delete_database(self, names: Names) -> Response:
         return self._deleted(self._server(names).databases.delete(names["database"]))
+
+    # Administrators
+
+    def _list_administrators(self, names: Names) -> Response:
+        return listed(self._server(names).administrators.as_list())
+
+    def _get_administrator(self, names: Names) -> Response:
+        return as_response(self._server(names).administrators.as_json(names["administrator"]))
+
+    def _write_administrator(self, names: Names) -> Response:
+        administrators = self._server(names).administrators
+        return self._accepted(administrators.write(names["administrator"], body()))
+
+    def _delete_administrator(self, names: Names) -> Response:
+        return self._deleted(self._server(names).administrators.delete(names["administrator"]))
 
     # Finding
 

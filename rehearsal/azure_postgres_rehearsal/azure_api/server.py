@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from azure_postgres_rehearsal.azure_api import postgres_databases, replication, server_request
+from azure_postgres_rehearsal.azure_api.administrators import Administrators, CurrentToken
 from azure_postgres_rehearsal.azure_api.behaviour import Behaviour
 from azure_postgres_rehearsal.azure_api.bodies import restart_request, server_patch
 from azure_postgres_rehearsal.azure_api.configurations import Configurations
@@ -26,6 +27,7 @@ from azure_postgres_rehearsal.azure_api.operations import (
     Refusal,
 )
 from azure_postgres_rehearsal.azure_api.postgres import Postgres
+from azure_postgres_rehearsal.azure_api.postgres_administrators import ADMINISTRATORS
 from azure_postgres_rehearsal.azure_api.resource_types import SERVERS
 from azure_postgres_rehearsal.azure_api.server_request import ServerRequest
 from azure_postgres_rehearsal.azure_api.turn import Turn
@@ -47,6 +49,7 @@ class FlexibleServer:
         journal: Journal,
         behaviour: Behaviour,
         replica_of: FlexibleServer | None = None,
+        token: CurrentToken = lambda _: None,
     ) -> None:
         self.id = server_id
         self.name = server_id.rsplit("/", 1)[-1]
@@ -60,13 +63,22 @@ class FlexibleServer:
         self.firewall_rules = FirewallRules(
             self.id, self.turn, lambda: bool(self.definition.network.delegated_subnet)
         )
+        self.administrators = Administrators(
+            self.id,
+            postgres,
+            self.turn,
+            lambda: self.definition,
+            token,
+            is_replica=replica_of is not None,
+        )
         self.databases = Databases(
             self.id,
             postgres,
             self.turn,
-            lambda: self.definition.administrator_login,
+            self._database_owner,
             is_replica=replica_of is not None,
         )
+        self.private_endpoint_connections: dict[str, Json] = {}
         if behaviour.creation_seconds:
             created = Operation(CREATION, self.name, "")
             self.turn.begin(created, lambda: None, behaviour.creation_seconds)
@@ -106,6 +118,7 @@ class FlexibleServer:
                 **self.definition.properties(),
                 "state": self.state,
                 "fullyQualifiedDomainName": self.fully_qualified_domain_name,
+                "privateEndpointConnections": list(self.private_endpoint_connections.values()),
                 **replication.as_json(self.replica_of),
             },
         }
@@ -160,6 +173,11 @@ class FlexibleServer:
             lambda: self._redefine(request),
             self.as_json,
         )
+
+    def _database_owner(self) -> str:
+        if self.administrators.share_databases:
+            return ADMINISTRATORS
+        return self.definition.administrator_login
 
     def _redefine(self, request: ServerRequest) -> None:
         if request.password:

@@ -14,7 +14,9 @@ from azure_postgres_rehearsal.azure_api.errors import (
     invalid_parameter,
     not_supported,
 )
+from azure_postgres_rehearsal.azure_api.locations import region
 from azure_postgres_rehearsal.azure_api.operations import Json
+from azure_postgres_rehearsal.azure_api.resource_types import SERVERS
 
 _PROPERTIES = (
     "administratorLogin",
@@ -54,7 +56,7 @@ def creation(body: Json) -> ServerRequest:
     """A server that is to be made."""
     properties = _properties(body, _MODES)
     asked = Definition(
-        location=_location(body),
+        location=region(body, SERVERS),
         version=choice(properties, "version", None, offer.VERSIONS),
         administrator_login=_login(properties),
         sku=_sku(body),
@@ -68,7 +70,7 @@ def creation(body: Json) -> ServerRequest:
 def change(body: Json, now: Definition) -> ServerRequest:
     """A server that is there; what the body leaves out stays, but for the tags."""
     properties = _properties(body, (*_MODES, "Update"))
-    if _location(body) != now.location:
+    if region(body, SERVERS) != now.location:
         raise ApiError(
             409,
             "InvalidResourceLocation",
@@ -116,22 +118,6 @@ def _with_parts(asked: Definition, body: Json, properties: Json) -> Definition:
     )
     parts.check_standby(definition)
     return definition
-
-
-def _location(body: Json) -> str:
-    if not body.get("location"):
-        raise ApiError(
-            400, "LocationRequired", "The location property is required for this definition."
-        )
-    location = text(body, "location").replace(" ", "").lower()
-    if location not in offer.REGIONS:
-        raise ApiError(
-            400,
-            "LocationNotAvailableForResourceType",
-            f"The provided location '{location}' is not available for resource type "
-            "'Microsoft.DBforPostgreSQL/flexibleServers'.",
-        )
-    return location
 
 
 def _sku(body: Json) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from azure_postgres_rehearsal.azure_api import offer
-from azure_postgres_rehearsal.azure_api.checks import choice, only, text, whole_number
+from azure_postgres_rehearsal.azure_api.checks import choice, only, whole_number
 from azure_postgres_rehearsal.azure_api.definition import (
     PREMIUM_SIZES,
     PREMIUM_SSD,
@@ -19,13 +19,15 @@ from azure_postgres_rehearsal.azure_api.definition import (
 )
 from azure_postgres_rehearsal.azure_api.errors import invalid_parameter, not_supported
 from azure_postgres_rehearsal.azure_api.operations import Json
+from azure_postgres_rehearsal.azure_api.resource_ids import (
+    PRIVATE_DNS_ZONE,
+    SUBNET,
+    resource_id,
+)
 
 _SIZES = tuple(size for size, _, _ in PREMIUM_SIZES)
 _V2_SIZES = range(32, 65537)
 _STANDBYS = ("Disabled", "SameZone", "ZoneRedundant")
-_ID = "/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft.Network/"
-_SUBNET = re.compile(_ID + "virtualNetworks/[^/]+/subnets/[^/]+", re.IGNORECASE)
-_DNS_ZONE = re.compile(_ID + "privateDnsZones/[^/]+", re.IGNORECASE)
 
 
 def storage(given: Json, now: Storage) -> Storage:
@@ -62,8 +64,8 @@ def network(given: Json, now: Network) -> Network:
         ("publicNetworkAccess", "delegatedSubnetResourceId", "privateDnsZoneArmResourceId"),
         "a server's network",
     )
-    subnet = _id(given, "delegatedSubnetResourceId", now.delegated_subnet, _SUBNET)
-    zone = _id(given, "privateDnsZoneArmResourceId", now.private_dns_zone, _DNS_ZONE)
+    subnet = _id(given, "delegatedSubnetResourceId", now.delegated_subnet, SUBNET)
+    zone = _id(given, "privateDnsZoneArmResourceId", now.private_dns_zone, PRIVATE_DNS_ZONE)
     if bool(subnet) != bool(zone):
         raise invalid_parameter(
             "network", "delegatedSubnetResourceId and privateDnsZoneArmResourceId go together."
@@ -152,9 +154,4 @@ def _switch(given: Json, name: str, now: bool) -> bool:
 
 
 def _id(given: Json, name: str, now: str, form: re.Pattern[str]) -> str:
-    if name not in given:
-        return now
-    value = text(given, name)
-    if not form.fullmatch(value):
-        raise invalid_parameter(name, f"'{value}' is not the id of such a resource.")
-    return value
+    return resource_id(given, name, form) if name in given else now

@@ -1,4 +1,4 @@
-"""The HTTP face of the emulated Azure: finding what answers, 202 and its polling, errors."""
+"""The HTTP face of the emulated Azure: finding what answers, faults, errors."""
 
 from __future__ import annotations
 
@@ -12,41 +12,39 @@ from flask import Flask, Response, jsonify, request
 
 from azure_postgres_rehearsal.azure_api.asked import Asked, begin
 from azure_postgres_rehearsal.azure_api.errors import ApiError
-from azure_postgres_rehearsal.azure_api.faults import CUT, CUT_POLLER, REPLY, SLOW, Faults
+from azure_postgres_rehearsal.azure_api.faults import CUT, REPLY, SLOW, Faults
+from azure_postgres_rehearsal.azure_api.identities import PATH as IDENTITY_PATH
+from azure_postgres_rehearsal.azure_api.identities import Identities
 from azure_postgres_rehearsal.azure_api.insights_routes import InsightsRoutes
-from azure_postgres_rehearsal.azure_api.operations import (
-    Journal,
-    Operation,
-    Operations,
-    Refusal,
-    Status,
-)
-from azure_postgres_rehearsal.azure_api.postgresql_routes import (
-    PROVIDER,
-    PostgresqlRoutes,
-    Servers,
-)
+from azure_postgres_rehearsal.azure_api.key_vault_routes import KeyVaultRoutes
+from azure_postgres_rehearsal.azure_api.operations import Journal, Operations, Refusal
+from azure_postgres_rehearsal.azure_api.polling import Polling
+from azure_postgres_rehearsal.azure_api.postgresql_routes import PostgresqlRoutes, Servers
+from azure_postgres_rehearsal.azure_api.private_dns_routes import PrivateDnsRoutes
+from azure_postgres_rehearsal.azure_api.private_endpoint_routes import PrivateEndpointRoutes
 from azure_postgres_rehearsal.azure_api.resource_types import (
     ACTION_GROUP_VERSIONS,
+    KEY_VAULT_VERSIONS,
     METRIC_ALERT_VERSIONS,
     POSTGRESQL_VERSIONS,
+    PRIVATE_DNS_VERSIONS,
+    PRIVATE_DNS_ZONE_GROUP_VERSIONS,
+    PRIVATE_ENDPOINT_VERSIONS,
+    VAULT_API_VERSIONS,
 )
 from azure_postgres_rehearsal.azure_api.responses import (
-    SUBSCRIPTION,
     Handler,
-    Names,
     Routes,
     api_version,
     as_response,
     check_api_version,
+    cut,
     path_pattern,
-    with_retry_after,
 )
 
 API_VERSIONS = POSTGRESQL_VERSIONS
 
 _METHODS = ["GET", "PUT", "PATCH", "POST", "DELETE"]
-_LOCATION = SUBSCRIPTION + PROVIDER + "/locations/{location}"
 
 
 class Azure(Servers, Protocol):
@@ -57,6 +55,10 @@ class Azure(Servers, Protocol):
     journal: Journal
     operations: Operations
     insights: InsightsRoutes
+    private_dns: PrivateDnsRoutes
+    private_endpoints: PrivateEndpointRoutes
+    key_vault: KeyVaultRoutes
+    identities: Identities
     faults: Faults
 
 
@@ -75,6 +77,10 @@ def create_app(azure: Azure) -> Flask:
     def journal() -> Response:
         return jsonify(azure.journal.as_json())
 
+    @app.get(IDENTITY_PATH)
+    def token() -> Response:
+        return azure.identities.answer()
+
     @app.route("/<path:path>", methods=_METHODS)
     def resource(path: str) -> Response:
         return service.answer(request.method, f"/{path}")
@@ -85,19 +91,20 @@ def create_app(azure: Azure) -> Flask:
 class _Service:
     def __init__(self, azure: Azure) -> None:
         self._azure = azure
+        polling = Polling(azure, "Microsoft.DBforPostgreSQL")
+        endpoints = azure.private_endpoints
         self._routes = [
-            *_routes(PostgresqlRoutes(azure, self._accepted).routes, POSTGRESQL_VERSIONS),
-            *_routes(self._polling, POSTGRESQL_VERSIONS),
+            *_routes(PostgresqlRoutes(azure, polling.accepted).routes, POSTGRESQL_VERSIONS),
+            *_routes(polling.routes, POSTGRESQL_VERSIONS),
             *_routes(azure.insights.action_group_routes, ACTION_GROUP_VERSIONS),
             *_routes(azure.insights.metric_alert_routes, METRIC_ALERT_VERSIONS),
+            *_routes(endpoints.routes, PRIVATE_ENDPOINT_VERSIONS),
+            *_routes(endpoints.zone_group_routes, PRIVATE_DNS_ZONE_GROUP_VERSIONS),
+            *_routes(endpoints.polling.routes, PRIVATE_ENDPOINT_VERSIONS),
+            *_routes(azure.private_dns.routes, PRIVATE_DNS_VERSIONS),
+            *_routes(azure.key_vault.routes, KEY_VAULT_VERSIONS),
+            *_routes(azure.key_vault.vault_routes, VAULT_API_VERSIONS),
         ]
-
-    @property
-    def _polling(self) -> Routes:
-        return {
-            _LOCATION + "/azureAsyncOperation/{operation}": {"GET": self._operation_status},
-            _LOCATION + "/operationResults/{operation}": {"GET": self._operation_result},
-        }
 
     def answer(self, method: str, path: str) -> Response:
         """One request's answer, with what the faults make of it."""
@@ -109,7 +116,7 @@ class _Service:
             return response
         response = self._answer(now)
         if response.status_code < 400 and now.take(CUT):
-            return _cut()
+            return cut()
         if response.status_code != 202 and (slow := now.take(SLOW)):
             time.sleep(slow.seconds)
         return response
@@ -136,53 +143,12 @@ class _Service:
             if match := route.pattern.fullmatch(path):
                 check_api_version(version, route.versions)
                 names = match.groupdict()
-                self._check_subscription(names["subscription"])
+                if "subscription" in names:
+                    self._check_subscription(names["subscription"])
                 if method not in route.methods:
                     raise ApiError(405, "MethodNotAllowed", f"{method} is not supported on {path}.")
                 return route.methods[method](names)
         raise ApiError(404, "InvalidResourceType", f"The rehearsal has no resource type at {path}.")
-
-    # Operations
-
-    def _accepted(self, operation: Operation) -> Response:
-        """The 202 that both polling endpoints hang on."""
-        version = request.args["api-version"]
-        base = (
-            f"{request.host_url}subscriptions/{self._azure.subscription_id}{PROVIDER}"
-            f"/locations/{self._azure.location}"
-        )
-        response = Response(status=202)
-        for header, endpoint in (
-            ("Azure-AsyncOperation", "azureAsyncOperation"),
-            ("Location", "operationResults"),
-        ):
-            response.headers[header] = f"{base}/{endpoint}/{operation.id}?api-version={version}"
-        return with_retry_after(response, operation)
-
-    def _operation_status(self, names: Names) -> Response:
-        operation = self._operation(names)
-        if operation.begun_by.take(CUT_POLLER):
-            return _cut()
-        return with_retry_after(as_response(operation.as_json()), operation)
-
-    def _operation_result(self, names: Names) -> Response:
-        operation = self._operation(names)
-        if operation.begun_by.take(CUT_POLLER):
-            return _cut()
-        if operation.status is Status.IN_PROGRESS:
-            response = self._accepted(operation)
-            del response.headers["Azure-AsyncOperation"]
-            return response
-        if operation.error is not None:
-            raise operation.error
-        result = operation.result()
-        return Response(status=204) if result is None else as_response(result)
-
-    def _operation(self, names: Names) -> Operation:
-        operation = self._azure.operations.find(names["operation"])
-        if operation is None:
-            raise ApiError(404, "ResourceNotFound", f"No operation '{names['operation']}'.")
-        return operation
 
     def _check_subscription(self, subscription: str) -> None:
         if subscription.lower() != self._azure.subscription_id.lower():
@@ -191,12 +157,6 @@ class _Service:
                 "SubscriptionNotFound",
                 f"The subscription '{subscription}' could not be found.",
             )
-
-
-def _cut() -> Response:
-    """An answer that promises more than it holds before the connection ends."""
-    # An iterator: with a string, Werkzeug would put its real length in.
-    return Response(iter(['{"name": "']), headers={"Content-Length": "1000"})
 
 
 def _routes(routes: Routes, versions: Collection[str]) -> list[_Route]:

@@ -6,7 +6,8 @@ writes the default back, setting the default changes nothing (pulumi/pulumi-azur
 nothing restarts the server, and a 409 is the user's to read.
 
 All other types are created only where nothing is yet ("cannot create already existing resource"),
-and what was made although its operation failed is kept as partly initialised.
+and what was made although its operation failed is kept as partly initialised. A Key Vault's secret
+is deleted in the vault itself, which keeps it until it is purged: its name is not free again.
 Unlike the real one it gives no random names, and takes a location only from the program or from
 azure-native:location, never from the resource group.
 """

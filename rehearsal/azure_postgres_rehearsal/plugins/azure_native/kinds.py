@@ -19,8 +19,10 @@ class Kind:
 
     `properties`: the inputs that go into the body's `properties`; `outer`: those beside them.
     `outputs`: what only Azure knows. `replacing`: inputs that can't be changed, besides the names.
-    `read_only`: parts of an output that are no input, by the output's name.
+    `read_only`: parts of an output, at any depth, that are no input, by the output's name.
     `renamed`: the SDK's names, at any depth, that are written otherwise in a body.
+    `contained`: inputs that are lists of objects, and the names that stay outside the
+    `properties` which each object has in a body.
     """
 
     path: str
@@ -32,6 +34,7 @@ class Kind:
     secret: frozenset[str] = frozenset()
     read_only: dict[str, frozenset[str]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
+    contained: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def path_inputs(self) -> list[str]:
@@ -86,6 +89,12 @@ DATABASE = Kind(
     properties=("charset", "collation"),
     outputs=frozenset({"charset", "collation", "name", "type"}),
 )
+ADMINISTRATOR = Kind(
+    path=_SERVER + "/administrators/{objectId}",
+    default_version="2025-01-01-preview",
+    properties=("principalName", "principalType", "tenantId"),
+    outputs=frozenset({"name", "objectId", "principalName", "principalType", "tenantId", "type"}),
+)
 SERVER = Kind(
     path=_SERVER,
     default_version=_POSTGRESQL_VERSION,
@@ -118,6 +127,7 @@ SERVER = Kind(
             "highAvailability",
             "name",
             "network",
+            "privateEndpointConnections",
             "replicaCapacity",
             "replicationRole",
             "state",
@@ -183,4 +193,15 @@ ACTION_GROUP = Kind(
     outer=("identity", "location", "tags"),
     outputs=frozenset({"name", "type"}),
     replacing=frozenset({"location"}),
+)
+SECRET = Kind(
+    path=_GROUP + "/providers/Microsoft.KeyVault/vaults/{vaultName}/secrets/{secretName}",
+    default_version="2024-11-01",
+    # The SDK shows the secret's `properties` as they are. Their `value` is never read back, and no
+    # more a secret to the engine than the program says: the SDK marks none.
+    outer=("properties", "tags"),
+    outputs=frozenset({"location", "name", "properties", "type"}),
+    read_only={
+        "properties": frozenset({"created", "secretUri", "secretUriWithVersion", "updated"})
+    },
 )

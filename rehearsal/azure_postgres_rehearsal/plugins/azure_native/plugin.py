@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 from importlib import metadata
 
-from azure_postgres_rehearsal.plugins.azure_native import kinds
+from azure_postgres_rehearsal.plugins.azure_native import kinds, network_kinds
 from azure_postgres_rehearsal.plugins.azure_native.kinds import Kind
 from azure_postgres_rehearsal.plugins.azure_native.management_api import ENDPOINT, ManagementApi
 from azure_postgres_rehearsal.plugins.azure_native.resources import (
     ArmResource,
     Configuration,
     OwnResource,
+    VaultSecret,
 )
 from azure_postgres_rehearsal.plugins.protocol import (
     Plugin,
@@ -24,18 +26,42 @@ from azure_postgres_rehearsal.plugins.protocol import (
 _TOKEN = re.compile(r"azure-native:(\w+)(?:/v(\d{4})(\d\d)(\d\d)(preview)?)?:(\w+)")
 _NOBODY = "00000000-0000-0000-0000-000000000000"
 
-_POSTGRESQL: dict[str, tuple[type[ArmResource], Kind]] = {
+_Types = dict[str, tuple[type[ArmResource], Kind]]
+
+_POSTGRESQL: _Types = {
+    "Administrator": (OwnResource, kinds.ADMINISTRATOR),
+    # The same resource under the name that newer API versions have for it.
+    "AdministratorsMicrosoftEntra": (
+        OwnResource,
+        replace(kinds.ADMINISTRATOR, default_version="2025-08-01"),
+    ),
     "Configuration": (Configuration, kinds.CONFIGURATION),
     "Database": (OwnResource, kinds.DATABASE),
     "FirewallRule": (OwnResource, kinds.FIREWALL_RULE),
     "Server": (OwnResource, kinds.SERVER),
 }
-_MONITOR: dict[str, tuple[type[ArmResource], Kind]] = {
+_MONITOR: _Types = {
     "ActionGroup": (OwnResource, kinds.ACTION_GROUP),
     "MetricAlert": (OwnResource, kinds.METRIC_ALERT),
 }
-# What the SDK calls `monitor` now was `insights` once, and its tokens are still aliases.
-_MODULES = {"dbforpostgresql": _POSTGRESQL, "insights": _MONITOR, "monitor": _MONITOR}
+_PRIVATE_DNS: _Types = {
+    "PrivateZone": (OwnResource, network_kinds.PRIVATE_ZONE),
+    "VirtualNetworkLink": (OwnResource, network_kinds.VIRTUAL_NETWORK_LINK),
+}
+_MODULES: dict[str, _Types] = {
+    "dbforpostgresql": _POSTGRESQL,
+    # What the SDK calls `monitor` now was `insights` once, and its tokens are still aliases; what
+    # it calls `privatedns` was in `network`.
+    "insights": _MONITOR,
+    "keyvault": {"Secret": (VaultSecret, kinds.SECRET)},
+    "monitor": _MONITOR,
+    "network": {
+        "PrivateDnsZoneGroup": (OwnResource, network_kinds.PRIVATE_DNS_ZONE_GROUP),
+        "PrivateEndpoint": (OwnResource, network_kinds.PRIVATE_ENDPOINT),
+        **_PRIVATE_DNS,
+    },
+    "privatedns": _PRIVATE_DNS,
+}
 
 
 class AzureNative(Plugin):

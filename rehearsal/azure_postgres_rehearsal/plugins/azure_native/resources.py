@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from azure_postgres_rehearsal.plugins.azure_native.kinds import Kind
@@ -19,6 +19,8 @@ from azure_postgres_rehearsal.plugins.protocol import (
     ResourceType,
     differing,
 )
+
+_VAULT_API = "7.6"
 
 
 class ArmResource(ResourceType):
@@ -70,7 +72,7 @@ class ArmResource(ResourceType):
         settable = {name: self._as_input(name, found) for name in self._inputs if name in found}
         if inputs:
             drifted = {
-                name: value
+                name: followed(inputs[name], self._as_input(name, outputs), value)
                 for name, value in settable.items()
                 if name in inputs and outputs.get(name) != found[name]
             }
@@ -89,10 +91,7 @@ class ArmResource(ResourceType):
         return self._kind.properties + self._kind.outer
 
     def _as_input(self, name: str, found: Properties) -> Any:
-        value, hidden = found[name], self._kind.read_only.get(name)
-        if hidden is None:
-            return value
-        return {part: item for part, item in value.items() if part not in hidden}
+        return without(found.get(name), self._kind.read_only.get(name, frozenset()))
 
     def _find(self, resource_id: str) -> Properties | None:
         try:
@@ -107,7 +106,10 @@ class ArmResource(ResourceType):
 
     def _outputs(self, response: Properties) -> Properties:
         names = {wire: name for name, wire in self._kind.renamed.items()}
-        found: Properties = renamed(flattened(response), names)
+        nested = "properties" in self._kind.outer
+        found: Properties = renamed(response if nested else flattened(response), names)
+        for name in self._kind.contained.keys() & found.keys():
+            found[name] = [flattened(item) for item in found[name]]
         return found | {"azureApiVersion": self._version}
 
 
@@ -203,8 +205,30 @@ class OwnResource(ArmResource):
     def _body(self, inputs: Properties) -> Properties:
         body = {name: inputs[name] for name in self._kind.outer if name in inputs}
         inner = {name: inputs[name] for name in self._kind.properties if name in inputs}
-        whole: Properties = renamed(body | {"properties": inner}, self._kind.renamed)
+        for name, outside in self._kind.contained.items():
+            if name in inner:
+                inner[name] = [contained(item, outside) for item in inner[name]]
+        # Of some types the SDK shows the properties as they are, and then they are in the body.
+        whole: Properties = renamed({"properties": inner} | body, self._kind.renamed)
         return whole
+
+
+class VaultSecret(OwnResource):
+    """A Key Vault's secret: the management API can't delete it, so the vault itself is asked."""
+
+    def delete(
+        self,
+        resource_id: str,
+        outputs: Properties,  # noqa: ARG002 - the id says it all
+    ) -> None:
+        """Delete it in the vault, which keeps it, and its name, until somebody purges it."""
+        names = self._kind.named_in(resource_id)
+        path = f"/_rehearsal/vaults/{names['vaultName']}/secrets/{names['secretName']}"
+        try:
+            self._api.delete(path, _VAULT_API)
+        except AzureError as error:
+            if error.status != 404:
+                raise
 
 
 def flattened(response: Properties) -> Properties:
@@ -212,6 +236,38 @@ def flattened(response: Properties) -> Properties:
     outer = {name: value for name, value in response.items() if name != "properties"}
     inner: Properties = response.get("properties", {})
     return inner | outer
+
+
+def contained(item: Properties, outside: Collection[str]) -> Properties:
+    """An object as it is in a body: all but some of it in its `properties`."""
+    outer = {name: value for name, value in item.items() if name in outside}
+    inner = {name: value for name, value in item.items() if name not in outside}
+    return outer | {"properties": inner}
+
+
+def without(value: Any, hidden: Collection[str]) -> Any:
+    """The value without some of its parts, at any depth."""
+    if isinstance(value, dict):
+        return {n: without(item, hidden) for n, item in value.items() if n not in hidden}
+    return [without(item, hidden) for item in value] if isinstance(value, list) else value
+
+
+def followed(given: Any, before: Any, now: Any) -> Any:
+    """An input that follows what changed in Azure, and keeps what did not or is never shown."""
+    if isinstance(given, list) and isinstance(before, list) and isinstance(now, list):
+        pairs = [followed(*three) for three in zip(given, before, now, strict=False)]
+        return pairs + now[len(pairs) :]
+    if not (isinstance(given, dict) and isinstance(before, dict) and isinstance(now, dict)):
+        return now
+    kept = {name: item for name, item in given.items() if name in now or name not in before}
+    changed = {
+        name: followed(given[name], before[name], item)
+        if name in given and name in before
+        else item
+        for name, item in now.items()
+        if before.get(name) != item
+    }
+    return kept | changed
 
 
 def renamed(value: Any, names: Mapping[str, str]) -> Any:
