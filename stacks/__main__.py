@@ -15,4 +15,5 @@ sources = {
 }
 
 pulumi.export("server", settings.name)
+pulumi.export("network", server.network)
 pulumi.export("connectors", [form for source in sources.values() for form in source.connectors])

@@ -11,7 +11,6 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from azure_postgres_cdc import CdcServerArgs
-from azure_postgres_cdc.database.connection import ConnectionArgs
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
 from azure_postgres_cdc.settings import Settings, parse
@@ -29,7 +28,7 @@ class StackConfig:
     """What the program needs: validated settings, and the secrets beside them."""
 
     settings: Settings
-    admin_password: pulumi.Output[str]
+    admin_password: pulumi.Output[str] | None
     connector_password: pulumi.Output[str] | None
 
     @property
@@ -38,22 +37,10 @@ class StackConfig:
         return self.settings.name
 
     def server_args(self) -> CdcServerArgs:
-        """The arguments of CdcServer."""
-        server = self.settings.server
-        connection: ConnectionArgs = {
-            **self.settings.connection.model_dump(exclude_none=True),  # type: ignore[typeddict-item]
-            "password": self.admin_password,
-        }
-        args: CdcServerArgs = {
-            "management": server.management,
-            "connection": connection,
-            "database": self.settings.databases[0].name,
-            "restart": server.restart,
-            "pglogical": server.pglogical,
-            "users": self.settings.users,
-        }
-        if server.resourceGroup is not None and server.name is not None:
-            args |= {"resourceGroup": server.resourceGroup, "serverName": server.name}
+        """The arguments of CdcServer, the secrets filled in."""
+        args = self.settings.server_arguments()
+        if self.admin_password is not None:
+            args["connection"]["password"] = self.admin_password
         if self.connector_password is not None:
             args["connectorPassword"] = self.connector_password
         return args
@@ -75,13 +62,8 @@ def load() -> StackConfig:
     if settings is None or faults:
         raise InvalidSettings(f"stacks/Pulumi.{pulumi.get_stack()}.yaml", faults)
     config = pulumi.Config(PROJECT)
-    return StackConfig(
-        settings=settings,
-        admin_password=config.require_secret("adminPassword"),
-        connector_password=config.get_secret("connectorPassword")
-        if given.get(_SECRETS[1])
-        else None,
-    )
+    admin, connector = (config.get_secret(key) if given.get(key) else None for key in _SECRETS)
+    return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
 
 
 def _decoded(given: dict[str, str]) -> dict[str, Any]:
@@ -96,6 +78,11 @@ def _json(text: str) -> Any:
         return text
 
 
+def _signs_in_with_entra(given: dict[str, str]) -> bool:
+    connection = _json(given.get("connection", ""))
+    return isinstance(connection, dict) and connection.get("auth") == "entra"
+
+
 def _secret_faults(given: dict[str, str]) -> list[str]:
     secret = {key.removeprefix(f"{PROJECT}:") for key in get_config_secret_keys_env()}
     faults = [
@@ -104,7 +91,10 @@ def _secret_faults(given: dict[str, str]) -> list[str]:
         for key in _OBJECTS
         if key in secret
     ]
-    if not given.get("adminPassword"):
+    entra = _signs_in_with_entra(given)
+    if entra and given.get("adminPassword") and '"create"' not in given.get("server", ""):
+        faults.append("adminPassword: is given, and connection.auth: entra needs none; take it out")
+    if not given.get("adminPassword") and not entra:
         faults.append("adminPassword: is missing; pulumi config set --secret adminPassword")
     faults += [
         f"{key}: is in plain text; pulumi config set --secret {key}"

@@ -5,30 +5,59 @@ from __future__ import annotations
 from azure_postgres_cdc.errors import CdcError
 
 OLDEST = 10
+OLDEST_ON_AZURE = 11
 NEWEST = 18
 
-# Feature: the first major version that has it (PostgreSQL's release notes; the page for snapshots).
-_SINCE = {
-    "logical replication with publications": OLDEST,
-    "publishing TRUNCATE": 11,
-    "publish_via_partition_root": 13,
-    "read-only snapshots": 13,
-    "FOR TABLES IN SCHEMA": 15,
+# Feature: the first and the last major version that has it (PostgreSQL's release notes; the page
+# for snapshots; Microsoft's documentation of high availability for what keeps slots).
+_VERSIONS = {
+    "logical replication with publications": (OLDEST, None),
+    "publishing TRUNCATE": (11, None),
+    "publish_via_partition_root": (13, None),
+    "read-only snapshots": (13, None),
+    "FOR TABLES IN SCHEMA": (15, None),
+    "pg_failover_slots": (OLDEST_ON_AZURE, 16),
+    "sync_replication_slots": (17, None),
+    "failover slots": (17, None),
 }
 
 
 def has(feature: str, server_version: int) -> bool:
     """Whether a server has a feature. `server_version` is PostgreSQL's number, such as 170010."""
-    return major(server_version) >= _SINCE[feature]
+    return has_in(feature, major(server_version))
+
+
+def has_in(feature: str, version: int) -> bool:
+    """Whether a major version, such as 17, has a feature."""
+    first, last = _VERSIONS[feature]
+    return version >= first and (last is None or version <= last)
 
 
 def check(feature: str, server_version: int) -> None:
     """Raise a CdcError that names the feature, the version found and the one needed."""
     if not has(feature, server_version):
+        first, last = _VERSIONS[feature]
+        needed = f"{first} or later" if last is None else f"{first} to {last}"
         raise CdcError(
-            f"{feature} needs PostgreSQL {_SINCE[feature]} or later; "
-            f"this server is {major(server_version)}"
+            f"{feature} needs PostgreSQL {needed}; this server is {major(server_version)}"
         )
+
+
+def azure_version_fault(version: int) -> str:
+    """Why Azure has no such major version; empty where it has."""
+    if OLDEST_ON_AZURE <= version <= NEWEST:
+        return ""
+    return (
+        f"PostgreSQL {version} is not served: Azure offers {OLDEST_ON_AZURE} to {NEWEST}. Remedy: "
+        f"a version of these (management: none serves {OLDEST} to {NEWEST})"
+    )
+
+
+def check_azure(version: int) -> None:
+    """Raise a CdcError where a flexible server cannot have this major version."""
+    fault = azure_version_fault(version)
+    if fault:
+        raise CdcError(fault)
 
 
 def major(server_version: int) -> int:

@@ -26,6 +26,8 @@ def inconsistencies(values: Mapping[str, Any]) -> list[str]:
     given = values.get("databases")
     databases = [_mapping(item) for item in given] if isinstance(given, list) else []
     faults = list(_server_faults(server, connection, has_connection="connection" in values))
+    if not given and given != {} and server.get("management") != "create":
+        faults.append("databases: is empty" if "databases" in values else "databases: is missing")
     for index, database in enumerate(databases):
         faults += [f"databases[{index}]{fault}" for fault in _database_faults(database)]
     mappings = [database for database in databases if database]
@@ -37,8 +39,10 @@ def _server_faults(
 ) -> Iterator[str]:
     management = server.get("management")
     missing = [key for key in ("resourceGroup", "name") if server.get(key) is None]
-    if management == "existing" and missing:
-        yield f"server: management: existing needs {' and '.join(missing)}"
+    if management == "create" and server.get("create") is None:
+        missing.append("create")
+    if management in ("existing", "create") and missing:
+        yield f"server: management: {management} needs {' and '.join(missing)}"
     if management == "none" and has_connection and connection.get("host") is None:
         yield "connection.host is missing; management: none needs it"
 

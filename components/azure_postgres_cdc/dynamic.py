@@ -20,6 +20,7 @@ from pulumi.dynamic import (
     ResourceProvider,
     UpdateResult,
 )
+from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 from azure_postgres_cdc.errors import CdcError
@@ -44,6 +45,10 @@ class CdcProvider(ResourceProvider):
     def configure(self, _req: ConfigureRequest) -> None:
         """Runs in the plugin's process only, where an exception would be a traceback."""
         sys.tracebacklimit = 0
+
+    unsettled: tuple[str, ...] = ()
+    """Properties that `resolve` fills in with what is still to be done on the server. As long as
+    one of them is not empty, `up` has work to do, whatever the state remembers."""
 
     # To be filled in
 
@@ -84,6 +89,7 @@ class CdcProvider(ResourceProvider):
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         changed = differing(_without_own(_olds), _without_own(_news))
+        changed += [key for key in self.unsettled if _news.get(key) and key not in changed]
         replaces = [key for key in changed if key in self.identity]
         return DiffResult(
             changes=bool(changed), replaces=replaces, delete_before_replace=bool(replaces)
@@ -119,13 +125,19 @@ def has_unknowns(value: object) -> bool:
         return any(has_unknowns(item) for item in value.values())
     if isinstance(value, Sequence) and not isinstance(value, str):
         return any(has_unknowns(item) for item in value)
-    return value == UNKNOWN
+    # The one is how it travels, the other how the SDK shows what it has read.
+    return value == UNKNOWN or isinstance(value, Unknown)
 
 
 def warn(lines: Iterable[str]) -> None:
-    """Show warnings beside the resource: Pulumi prints what its plugin writes to this stream."""
+    """Show warnings beside the resource."""
     for line in lines:
-        print(f"warning: {line}", file=sys.stderr, flush=True)
+        note(f"warning: {line}")
+
+
+def note(line: str) -> None:
+    """Show a line while `up` is under way: Pulumi prints what its plugin writes to this stream."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def _without_own(props: Mapping[str, Any]) -> Props:

@@ -3,84 +3,94 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
 import pulumi_postgresql as postgresql
-from pulumi_azure_native import dbforpostgresql
+from pulumi_azure_native import authorization
 
-from azure_postgres_cdc.azure.parameters import (
-    MAX_WORKER_PROCESSES,
-    configurations,
-    requirements,
+from azure_postgres_cdc.azure import new_server
+from azure_postgres_cdc.azure.alerts import alerts, alerts_of
+from azure_postgres_cdc.azure.existing_server import ExistingServer
+from azure_postgres_cdc.azure.key_vault import password_secrets
+from azure_postgres_cdc.azure.network import access, firewall_rules, private_endpoint
+from azure_postgres_cdc.azure.parameters import requirements
+from azure_postgres_cdc.azure.restart import ServerRestart
+from azure_postgres_cdc.azure.server_parameters import (
+    ReplicaParameters,
+    ServerParameters,
+    demand,
 )
-from azure_postgres_cdc.azure.restart import NEVER, WHEN_NEEDED, ServerRestart
 from azure_postgres_cdc.azure.storage import StorageAutoGrow
-from azure_postgres_cdc.database.connection import DEFAULT_PORT, DEFAULT_SSL_MODE, ConnectionArgs
+from azure_postgres_cdc.database.connection import (
+    DEFAULT_PORT,
+    DEFAULT_SSL_MODE,
+    ConnectionArgs,
+    is_entra,
+)
+from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
-from azure_postgres_cdc.database.role import AdministratorReplication, ConnectorRoles
+from azure_postgres_cdc.database.role import (
+    AdministratorReplication,
+    ConnectorRoles,
+    GeneratedPassword,
+)
 from azure_postgres_cdc.errors import InvalidSettings
-from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER, identifier_fault, shared_names
+from azure_postgres_cdc.server_args import (
+    CREATE,
+    DEFAULT_DATABASE,
+    NONE,
+    CdcServerArgs,
+    faults_of_server,
+    other_requirements,
+    restart_rules,
+    users_of,
+)
 
-EFFECTIVE = {"wal_level": "logical", "max_worker_processes": str(MAX_WORKER_PROCESSES)}
-"""What PostgreSQL itself must answer before anything is created in it."""
 
+@dataclass(frozen=True)
+class _Managed:
+    """The server in Azure, made or found."""
 
-class CdcServerArgs(TypedDict):
-    """The server, its administrator, and the connectors' logins."""
-
-    management: Literal["existing", "none"]
-    """`existing`: parameters, storage auto-grow and the restart through Azure's management API.
-    `none`: another tool owns the server; only the parameters in effect are checked."""
-    connection: ConnectionArgs
-    """How to reach PostgreSQL as the administrator."""
-    database: str
-    """A database to log in to for what belongs to the whole server."""
-    resourceGroup: NotRequired[pulumi.Input[str]]
-    """The server's resource group. Needed with `existing`."""
-    serverName: NotRequired[pulumi.Input[str]]
-    """The server's name. Needed with `existing`."""
-    restart: NotRequired[str]
-    """`never` (default): stop where a restart is pending, and say so. `when-needed`: restart."""
-    pglogical: NotRequired[bool]
-    """Preload and allow pglogical, as the page asks. Default true; pgoutput does not need it."""
-    users: NotRequired[Mapping[str, Sequence[str]]]
-    """Login users of the connectors, each with its group roles.
-    Default: `streamkap_user` in `streamkap_role`."""
-    connectorPassword: NotRequired[pulumi.Input[str]]
-    """The login users' password. Default: one is generated for each."""
+    id: pulumi.Output[str]
+    host: pulumi.Output[str]
+    storage_gib: pulumi.Input[float]
+    private: pulumi.Input[bool]
+    """Nobody reaches it from outside of its network."""
+    ready: pulumi.Resource
+    """What the first operation on the server comes after."""
 
 
 class CdcServer(pulumi.ComponentResource):
     """One server made ready: parameters, one restart, and the connectors' roles.
 
-    What it does not do: create the server, open its firewall, or set parameters back at destroy.
+    What it does not do: set parameters back at destroy, upgrade the major version, or own a server
+    that it did not make. A server that it made is protected.
     """
 
     users: Mapping[str, Sequence[str]]
     """The connectors' login users, each with its group roles."""
+    network: pulumi.Output[dict[str, Any]] | None = None
+    """How the connector reaches a server in Azure: through firewall rules, or an SSH tunnel."""
 
     def __init__(
         self, name: str, args: CdcServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        self.users = args.get("users", {DEFAULT_USER: [DEFAULT_ROLE]})
-        _validate(name, args, self.users)
+        faults = faults_of_server(args)
+        if faults:
+            raise InvalidSettings(f"CdcServer {name}", faults)
         super().__init__("azure-postgres-cdc:index:CdcServer", name, None, opts)
         self._name = name
+        self.users = users_of(args)
         self.connection: ConnectionArgs = args["connection"]
-        restart = self._manage(args) if args["management"] == "existing" else None
-        ready = EffectiveParameters(
-            f"{name}-in-effect",
-            self.connection,
-            args["database"],
-            EFFECTIVE,
-            wait=restart is not None,
-            opts=self._after(restart),
-        )
+        self.database = args.get("database", DEFAULT_DATABASE)
+        in_effect = self._in_effect(args) if args["management"] == NONE else self._manage(args)
+        ready = self._databases(args.get("databases", ()), in_effect)
         replication = AdministratorReplication(
-            f"{name}-administrator", self.connection, args["database"], self._after(ready)
+            f"{name}-administrator", self.connection, self.database, self._after(ready)
         )
-        self.provider = self._postgresql_provider(args["database"])
+        self.provider = self._postgresql_provider()
         self.roles = ConnectorRoles(
             name,
             self.users,
@@ -89,68 +99,174 @@ class CdcServer(pulumi.ComponentResource):
             parent=self,
             depends_on=[replication],
         )
+        if "keyVault" in args:
+            password_secrets(name, args["keyVault"], self.roles.passwords, parent=self)
         self.register_outputs({"host": self.connection["host"], "users": sorted(self.roles.users)})
 
-    def _manage(self, args: CdcServerArgs) -> ServerRestart:
-        """Azure's side, in the order that Azure wants: one operation at a time, restart last."""
-        server = dbforpostgresql.get_server_output(
-            resource_group_name=args["resourceGroup"],
-            server_name=args["serverName"],
-            opts=pulumi.InvokeOptions(parent=self),
-        )
-        self.connection = {"host": server.fully_qualified_domain_name, **args["connection"]}
-        needed = requirements(pglogical=args.get("pglogical", True))
-        storage = StorageAutoGrow(f"{self._name}-storage-auto-grow", server.id, self._after(None))
-        declared = configurations(
-            self._name, args["resourceGroup"], args["serverName"], needed, self, storage
-        )
-        return ServerRestart(
-            f"{self._name}-restart",
-            server.id,
-            needed,
-            {name: item.value.apply(str) for name, item in declared.items()},
-            args.get("restart", NEVER),
-            pulumi.ResourceOptions(parent=self, depends_on=list(declared.values())),
+    def _in_effect(self, args: CdcServerArgs) -> pulumi.Resource:
+        """Another tool owns the server: look at what it has in effect, and change nothing."""
+        needed = requirements(connectors=args.get("connectors", 1), pglogical=False)
+        return EffectiveParameters(
+            f"{self._name}-in-effect",
+            self.connection,
+            self.database,
+            {item.name: item.value for item in needed},
+            wait=False,
+            opts=self._after(None),
         )
 
-    def _postgresql_provider(self, database: str) -> postgresql.Provider:
+    def _manage(self, args: CdcServerArgs) -> pulumi.Resource:
+        """Azure's side, in the order that Azure wants: one operation at a time, restart last."""
+        name, rules = self._name, restart_rules(args)
+        server = self._create(args) if args["management"] == CREATE else self._find(args)
+        self.connection = {"host": server.host, **self.connection}
+        self.network = pulumi.Output.from_input(server.private).apply(
+            lambda private: access(args.get("firewallRules", {}), private=private)
+        )
+        what = demand(
+            args.get("connectors", 1),
+            pglogical=args.get("pglogical", True),
+            others=other_requirements(args),
+            version=args["create"].get("version", new_server.DEFAULT_VERSION)
+            if "create" in args
+            else None,
+        )
+        replicas = ReplicaParameters(
+            f"{name}-replicas", server.id, what, rules, self._after(server.ready)
+        )
+        parameters = ServerParameters(f"{name}-parameters", server.id, what, self._after(replicas))
+        restart = ServerRestart(
+            f"{name}-restart",
+            server.id,
+            parameters.names,
+            rules,
+            self.connection,
+            self.database,
+            own_server=args["management"] == CREATE
+            and DEFAULT_DATABASE not in args.get("databases", ()),
+            opts=self._after(parameters),
+        )
+        reachable = self._open(args, server, restart)
+        if "alerts" in args:
+            self._watch(args, server)
+        return EffectiveParameters(
+            f"{name}-in-effect",
+            self.connection,
+            self.database,
+            parameters.effective,
+            wait=True,
+            opts=self._after(reachable),
+        )
+
+    def _find(self, args: CdcServerArgs) -> _Managed:
+        """A server that is there: of its own settings, only storage auto-grow is touched."""
+        subscription = args.get("subscription") or (
+            authorization.get_client_config_output(
+                pulumi.InvokeOptions(parent=self)
+            ).subscription_id
+        )
+        server = ExistingServer(
+            f"{self._name}-server",
+            subscription,
+            args["resourceGroup"],
+            args["serverName"],
+            self._after(None),
+        )
+        storage = StorageAutoGrow(
+            f"{self._name}-storage-auto-grow", server.serverId, self._after(server)
+        )
+        return _Managed(
+            server.serverId, server.host, server.storageGiB, server.inVirtualNetwork, storage
+        )
+
+    def _create(self, args: CdcServerArgs) -> _Managed:
+        """A server of the stack's own."""
+        create = args["create"]
+        public = "privateEndpoint" not in create or bool(args.get("firewallRules"))
+        server = new_server.new_server(
+            self._name,
+            args["resourceGroup"],
+            args["serverName"],
+            create,
+            self.connection["user"],
+            self._password_of_new_server(),
+            public=public,
+            parent=self,
+        )
+        size = float(create.get("storageGiB", new_server.DEFAULT_STORAGE_GIB))
+        private = "subnet" in create or not public
+        return _Managed(server.id, server.fully_qualified_domain_name, size, private, server)
+
+    def _open(
+        self, args: CdcServerArgs, server: _Managed, after: pulumi.Resource
+    ) -> pulumi.Resource:
+        """Let the connector, the administrators and the deployment itself in."""
+        after = firewall_rules(
+            self._name, server.id, args.get("firewallRules", {}), parent=self, after=after
+        )
+        if args["management"] != CREATE:
+            return after
+        create, group = args["create"], args["resourceGroup"]
+        after = new_server.administrators(
+            self._name, group, args["serverName"], create, self, after
+        )
+        if "privateEndpoint" in create:
+            after = private_endpoint(
+                self._name,
+                server.id,
+                group,
+                create["privateEndpoint"],
+                create.get("location"),
+                parent=self,
+                after=after,
+            )
+        return after
+
+    def _databases(self, names: Sequence[str], after: pulumi.Resource) -> pulumi.Resource:
+        """The databases of a new server, one after the other: each copies the template."""
+        for name in names:
+            after = Database(
+                f"{self._name}-database-{name}",
+                self.connection,
+                self.database,
+                name,
+                self._after(after),
+            )
+        return after
+
+    def _watch(self, args: CdcServerArgs, server: _Managed) -> None:
+        """Alerts on what makes a slot dangerous."""
+        wanted = args["alerts"]
+        standby = args.get("create", {}).get("highAvailability", "Disabled") != "Disabled"
+        declared = alerts_of(wanted, server.storage_gib, slot_sync=standby)
+        alerts(self._name, server.id, args["resourceGroup"], wanted, declared, parent=self)
+
+    def _password_of_new_server(self) -> pulumi.Input[str]:
+        """With Entra alone nobody logs in with it, but Azure wants the server to have one."""
+        if not is_entra(self.connection) or "password" in self.connection:
+            return self.connection["password"]
+        login = f"{self._name}-server-administrator"
+        return GeneratedPassword(login, login, self._after(None)).password
+
+    def _postgresql_provider(self) -> postgresql.Provider:
         connection = self.connection
+        sign_in = (
+            {"azure_identity_auth": True, "azure_tenant_id": connection["tenantId"]}
+            if is_entra(connection)
+            else {"password": pulumi.Output.secret(connection["password"])}
+        )
         return postgresql.Provider(
             f"{self._name}-postgresql",
             host=connection["host"],
             port=connection.get("port", DEFAULT_PORT),
             username=connection["user"],
-            password=pulumi.Output.secret(connection["password"]),
             sslmode=connection.get("sslMode", DEFAULT_SSL_MODE),
             sslrootcert=connection.get("sslRootCert"),
-            database=database,
+            database=self.database,
             superuser=False,
+            **sign_in,
             opts=pulumi.ResourceOptions(parent=self),
         )
 
     def _after(self, resource: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=[resource] if resource else [])
-
-
-def _validate(name: str, args: CdcServerArgs, users: Mapping[str, Sequence[str]]) -> None:
-    faults = []
-    if args["management"] == "none" and "host" not in args["connection"]:
-        faults.append("connection.host is missing; management none needs it")
-    if args["management"] == "existing":
-        faults += [
-            f"{key} is missing; management existing needs it"
-            for key in ("resourceGroup", "serverName")
-            if key not in args
-        ]
-    if args.get("restart", NEVER) not in (NEVER, WHEN_NEEDED):
-        faults.append(f"restart is {args.get('restart')!r}: use {WHEN_NEEDED} or {NEVER}")
-    faults += shared_names(args["connection"]["user"], users)
-    for user, roles in users.items():
-        for kind, found in (("user", user), *(("role", role) for role in roles)):
-            fault = identifier_fault(found)
-            if fault:
-                faults.append(f"{kind} {found!r} {fault}")
-        if not roles:
-            faults.append(f"user {user!r} is in no group role, which would hold its grants")
-    if faults:
-        raise InvalidSettings(f"CdcServer {name}", faults)

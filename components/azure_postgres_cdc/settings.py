@@ -5,134 +5,35 @@ Every wrong, missing or unknown key is found, all of them at once, before anythi
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal, cast
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    StrictBool,
-    Tag,
-    ValidationError,
-)
+from pydantic import Field, StrictBool, ValidationError
 
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
-from azure_postgres_cdc.names import (
-    DEFAULT_PUBLICATION,
-    DEFAULT_ROLE,
-    DEFAULT_SLOT,
-    DEFAULT_USER,
-    TableName,
-    identifier_fault,
-    role_fault,
-    slot_fault,
-)
+from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT, TableName
 from azure_postgres_cdc.plan import ConnectorArgs
+from azure_postgres_cdc.server_args import CREATE, DEFAULT_DATABASE, CdcServerArgs, faults_of_server
+from azure_postgres_cdc.server_settings import Connection, Server
+from azure_postgres_cdc.setting_types import (
+    Identifier,
+    PlainSchema,
+    Port,
+    RoleName,
+    SettingsModel,
+    SlotName,
+    Table,
+    YesNoOrTables,
+)
 
 UNNAMED = "postgresql"
-_SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 _FAULTS_SHOWN_OF_A_FILE = 20
 
 
-def _identifier(name: str) -> str:
-    fault = identifier_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
-
-
-def _role(name: str) -> str:
-    fault = role_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
-
-
-def _slot(name: str) -> str:
-    fault = slot_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
-
-
-def _table(text: str) -> str:
-    return str(TableName.parse(text))
-
-
-def _plain_schema(name: str) -> str:
-    if not _PLAIN.fullmatch(_identifier(name)):
-        raise ValueError(
-            "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
-            "digits and underscores"
-        )
-    return name
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("is no number")
-    return value
-
-
-def _server_name(name: str) -> str:
-    if not _SERVER_NAME.fullmatch(name):
-        raise ValueError(
-            "is no server name: 3 to 63 lower-case letters, digits and inner hyphens (Azure's rule)"
-        )
-    return name
-
-
-Identifier = Annotated[str, AfterValidator(_identifier)]
-RoleName = Annotated[str, AfterValidator(_role)]
-SlotName = Annotated[str, AfterValidator(_slot)]
-Table = Annotated[str, AfterValidator(_table)]
-PlainSchema = Annotated[str, AfterValidator(_plain_schema)]
-ServerName = Annotated[str, AfterValidator(_server_name)]
-# Told apart before they are looked at, so that a fault is one fault.
-YesNoOrTables = Annotated[
-    Annotated[bool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
-    Discriminator(lambda value: "?list" if isinstance(value, (list, tuple)) else "?bool"),
-]
-Port = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)]
-SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
-
-
-class _Settings(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Server(_Settings):
-    """`server`: the flexible server, and the names of the connector's roles on it."""
-
-    management: Literal["existing", "none"]
-    resourceGroup: str | None = Field(default=None, min_length=1, max_length=90)  # noqa: N815
-    name: ServerName | None = None
-    restart: Literal["when-needed", "never"] = "never"
-    user: RoleName = DEFAULT_USER
-    role: RoleName = DEFAULT_ROLE
-    pglogical: StrictBool = True
-
-
-class Connection(_Settings):
-    """`connection`: how to reach PostgreSQL as the administrator."""
-
-    host: str | None = Field(default=None, min_length=1)
-    port: Port = 5432
-    user: Identifier
-    sslMode: SslMode = "require"  # noqa: N815
-    sslRootCert: str | None = Field(default=None, min_length=1)  # noqa: N815
-
-
-class Capture(_Settings):
+class Capture(SettingsModel):
     """`capture`: what is captured, said in exactly one of four ways."""
 
     tables: tuple[Table, ...] | None = Field(default=None, min_length=1)
@@ -148,7 +49,7 @@ class Capture(_Settings):
         return {key: list(value) if key != "allTables" else True for key, value in found.items()}  # type: ignore[return-value]
 
 
-class Ssh(_Settings):
+class Ssh(SettingsModel):
     """`connector.ssh`: the tunnel through which the connector reaches the database."""
 
     host: str = Field(min_length=1)
@@ -156,7 +57,7 @@ class Ssh(_Settings):
     user: str = Field(default="streamkap", min_length=1)
 
 
-class Connector(_Settings):
+class Connector(SettingsModel):
     """`connector`: the rest of the connector's form."""
 
     name: str | None = Field(default=None, min_length=1)
@@ -172,7 +73,7 @@ class Connector(_Settings):
         return self.model_dump(exclude_none=True)  # type: ignore[return-value]
 
 
-class Database(_Settings):
+class Database(SettingsModel):
     """One item of `databases`: a database and one connector on it."""
 
     name: Identifier
@@ -204,12 +105,13 @@ class Database(_Settings):
         }
 
 
-class Settings(_Settings):
+class Settings(SettingsModel):
     """All of a stack's settings but the secrets."""
 
     server: Server
     connection: Connection
-    databases: tuple[Database, ...] = Field(min_length=1)
+    databases: tuple[Database, ...] = ()
+    """At least one, but for a server that is only being made."""
 
     @property
     def name(self) -> str:
@@ -224,6 +126,21 @@ class Settings(_Settings):
             roles = found.setdefault(item.user or self.server.user, set())
             roles.add(item.role or self.server.role)
         return {user: sorted(roles) for user, roles in found.items()}
+
+    def server_arguments(self) -> CdcServerArgs:
+        """The arguments of CdcServer, secrets left out."""
+        names = list(dict.fromkeys(item.name for item in self.databases))
+        found: dict[str, Any] = {
+            **self.server.arguments(),
+            "connection": self.connection.model_dump(exclude_none=True),
+            "connectors": len(self.databases),
+            "users": self.users,
+        }
+        if self.server.management == CREATE:
+            found |= {"database": DEFAULT_DATABASE, "databases": names}
+        elif names:
+            found["database"] = names[0]
+        return cast(CdcServerArgs, found)
 
     def connectors_by_database(self, root: Path) -> dict[str, list[ConnectorArgs]]:
         """A database that stands in the list twice is one source with two connectors."""
@@ -241,7 +158,27 @@ def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[
     except ValidationError as error:
         faults = [line for item in error.errors() for line in _readable(item)]
     faults += [*inconsistencies(values), *_files_faults(values, root)]
+    if settings is not None:
+        faults += [fault for fault in _server_faults(settings) if fault not in faults]
     return (None, faults) if faults else (settings, [])
+
+
+def _server_faults(settings: Settings) -> list[str]:
+    """What CdcServer would refuse. What is missing has been said before, and so have the names."""
+    given = settings.server_arguments()
+    assumed = {"resourceGroup": "?", "serverName": "?", "create": {"sku": "Standard_D2ds_v5"}}
+    if settings.server.management != CREATE:
+        del assumed["create"]
+    connection = {"host": "?", **given["connection"]}
+    if settings.connection.auth == "password":
+        connection["password"] = "?"  # noqa: S105 - stands for one
+    args = {**assumed, **given, "connection": connection, "users": {}}
+    return [_placed(fault) for fault in faults_of_server(cast(CdcServerArgs, args))]
+
+
+def _placed(fault: str) -> str:
+    """A fault of CdcServer's arguments, with the key that the stack has it under."""
+    return fault if fault.startswith("connection.") else f"server: {fault}"
 
 
 def _files_faults(values: Mapping[str, Any], root: Path) -> Iterator[str]:
@@ -295,9 +232,7 @@ def _readable(error: Any) -> Iterator[str]:
     found = error["input"]
     if kind == "too_short" and found:
         return  # pydantic counts what is right only, and each item's own faults are listed
-    if kind == "literal_error" and found == "create":
-        yield f"{prefix}create is not there yet: make the server first, then use existing"
-    elif kind in _IN_OUR_WORDS:
+    if kind in _IN_OUR_WORDS:
         yield f"{prefix}{_IN_OUR_WORDS[kind]}"
     elif kind == "value_error":
         shown = f"{found!r} " if isinstance(found, str) and repr(found) not in message else ""
@@ -314,6 +249,7 @@ _IN_OUR_WORDS = {
     "extra_forbidden": "is no known key; check its spelling",
     "model_type": "is no mapping of keys to values",
     "tuple_type": "is no list",
+    "dict_type": "is no mapping of names to values",
     "too_short": "is empty",
     "string_too_short": "is empty",
 }

@@ -33,8 +33,7 @@ def up(project: Project = Path(), stack: Stack = "local", keep: Keep = False) ->
 
     def rehearse() -> None:
         with Rehearsal(project, stack) as rehearsal:
-            rehearsal.invent_tables()
-            rehearsal.engine.up()
+            rehearsal.up()
             if keep:
                 typer.echo(rehearsal.keep())
 

@@ -63,7 +63,8 @@ class EmbeddedPostgres:
         self.host = HOST
         self.port = 0
         self.admin_user = admin_user
-        self.admin_password = secrets.token_urlsafe(18)
+        # Azure's rule for a server that is made with it: three kinds of characters.
+        self.admin_password = f"Aa1-{secrets.token_urlsafe(18)}"
         self._settings = dict(settings or {})
         self._databases = tuple(databases)
         self._admin_replication = admin_replication

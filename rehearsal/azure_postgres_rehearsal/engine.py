@@ -30,6 +30,8 @@ _PLUGINS = {
     "postgresql": ("azure_postgres_rehearsal.plugins.postgresql", "pulumi_postgresql"),
 }
 _CANCEL_SECONDS = 60
+# Whoever rehearses may be logged in to a real Pulumi, PostgreSQL or Azure.
+_NOT_INHERITED = ("PULUMI_", "PG", "AZURE_", "ARM_", "IDENTITY_", "MSI_")
 _CHANGES = frozenset({"create", "update", "delete", "replace", "create-replacement", "refresh"})
 
 
@@ -140,7 +142,7 @@ class Engine:
 
     def _environment(self, given: Mapping[str, str]) -> dict[str, str]:
         inherited = {
-            key: value for key, value in os.environ.items() if not key.startswith(("PULUMI_", "PG"))
+            key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)
         }
         path = [str(Path(sys.prefix) / "bin"), *self._engine_path(), os.environ.get("PATH", "")]
         return inherited | {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import urllib.parse
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,14 +15,20 @@ import psycopg
 import yaml
 from psycopg import sql
 
-from azure_postgres_rehearsal.azure_api import EmulatedAzure
+from azure_postgres_rehearsal.azure_api import Authentication, EmulatedAzure, FlexibleServer
+from azure_postgres_rehearsal.azure_api.faults import Source
+from azure_postgres_rehearsal.azure_api.identities import RESOURCE
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.engine import Engine
+from azure_postgres_rehearsal.engine import Engine, Outcome
+
+CREATE, EXISTING, NONE = "create", "existing", "none"
 
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-# Where another tool owns the server, it has set what logical replication needs.
-_NEEDED = ("server", "connection", "databases")
+_NEEDED = ("server", "connection")
 _INVENTED = "CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY, value text)"
+# The login with a password that a server has even where everybody signs in with Entra.
+_LOGIN = "local_admin"
+# Where another tool owns the server, it has set what logical replication needs.
 _READY = {"wal_level": "logical", "max_worker_processes": "16"}
 
 
@@ -33,6 +42,9 @@ class Rehearsal:
     `project`: the folder of Pulumi.yaml. `stack`: its name; the file is read, never changed.
     `settings`: keys of the stack's configuration to replace, without the project's name.
     `major`: PostgreSQL's major version; 16 and 18 have no TLS here, so sslMode becomes `disable`.
+    Default: that of the server which the stack makes, or 17.
+    `server`: what else EmulatedAzure.add_server shall know of an existing server, such as
+    `high_availability`. `faults`: what goes wrong in Azure.
     """
 
     def __init__(
@@ -40,40 +52,57 @@ class Rehearsal:
         project: Path,
         stack: str,
         *,
-        major: int = 17,
+        major: int | None = None,
         settings: Mapping[str, Any] | None = None,
         postgres_settings: Mapping[str, str] | None = None,
+        server: Mapping[str, Any] | None = None,
+        faults: Source = (),
     ) -> None:
         self._project = project
         self._stack = stack
-        self._settings = _settings_of(project, stack) | dict(settings or {})
-        self._managed = self._settings["server"]["management"] != "none"
+        self.settings = _settings_of(project, stack) | dict(settings or {})
+        self._server = self.settings["server"]
+        self._options = dict(server or {})
+        self._faults = faults
+        self.management: str = self._server["management"]
         self.databases = list(
-            dict.fromkeys(database["name"] for database in self._settings["databases"])
+            dict.fromkeys(database["name"] for database in self.settings.get("databases", ()))
         )
+        create = self._server.get("create", {})
+        login = _LOGIN if self._entra else self.settings["connection"]["user"]
+        self._later = self.management == CREATE or self._entra
         self.postgres = EmbeddedPostgres(
-            major,
-            settings=({} if self._managed else _READY) | dict(postgres_settings or {}),
-            databases=self.databases,
-            admin_user=self._settings["connection"]["user"],
+            major or create.get("version", 17),
+            settings=(_READY if self.management == NONE else {}) | dict(postgres_settings or {}),
+            databases=["postgres"] if self._later else self.databases,
+            admin_user=create.get("administrator", login),
         )
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Rehearsal:
         with self._exits:  # everything that was entered is left again if a later step fails
             self._exits.enter_context(self.postgres)
-            self.azure = self._exits.enter_context(EmulatedAzure(_SUBSCRIPTION))
-            if self._managed:
+            self.azure = self._exits.enter_context(
+                EmulatedAzure(
+                    _SUBSCRIPTION,
+                    resource_groups=[self._server.get("resourceGroup", "rehearsal")],
+                    postgres_factory=_Shelf(self.postgres),
+                    faults=self._faults,
+                )
+            )
+            if self.management == EXISTING:
                 self._add_server()
+            self._furnish()
             self.engine = Engine(
                 self._project,
                 self._stack,
                 self.postgres.folder / "rehearsal",
-                self._settings | {"connection": self._connection()},
-                {"adminPassword": self.postgres.admin_password},
+                self.settings | {"connection": self._connection()},
+                {} if self._entra else {"adminPassword": self.postgres.admin_password},
                 {
                     "AZURE_RESOURCE_MANAGER_ENDPOINT": self.azure.endpoint,
                     "ARM_SUBSCRIPTION_ID": _SUBSCRIPTION,
+                    **self._identity(),
                 },
             )
             self._exits = self._exits.pop_all()
@@ -87,10 +116,31 @@ class Rehearsal:
     ) -> None:
         self._exits.close()
 
+    def up(self, *arguments: str, **options: Any) -> Outcome:
+        """`pulumi up` of the stack, from nothing to the end.
+
+        Where the stack makes its server, that comes first and alone, as it does for a team: the
+        databases and their tables are there only after somebody has put them there.
+        """
+        if self.management == CREATE and self.databases and not self.azure.servers:
+            self.engine.set_config("databases", [])
+            made = self.engine.up(*arguments, **options)
+            if made.returncode:
+                return made
+            self.engine.set_config("databases", self.settings["databases"])
+        self.invent_tables()
+        return self.engine.up(*arguments, **options)
+
+    @property
+    def server(self) -> FlexibleServer:
+        """The server in the made-up Azure."""
+        return self.azure.servers[0]
+
     def invent_tables(self) -> None:
         """Create what the stack captures and what is not there: made-up tables, with a key."""
-        for database in self._settings["databases"]:
-            with self.postgres.connect(database["name"]) as connection:
+        for database in self.settings.get("databases", ()):
+            self._make_database(database["name"])
+            with self.administrator(database["name"]) as connection:
                 capture = database["capture"]
                 tables = [_parts(connection, name) for name in self._listed_tables(capture)]
                 for schema in {table[0] for table in tables} | set(capture.get("schemas", ())):
@@ -100,6 +150,30 @@ class Rehearsal:
                 for table in tables:
                     name = sql.Identifier(*table)
                     connection.execute(sql.SQL(_INVENTED).format(table=name))
+
+    def administrator(self, database: str) -> psycopg.Connection[tuple[Any, ...]]:
+        """A connection as the stack's administrator, with a token where that is Entra's."""
+        user = self.settings["connection"]["user"]
+        return self.postgres.connect(database, user, self.token() if self._entra else None)
+
+    def token(self) -> str:
+        """A token for PostgreSQL, as `up` gets it where the stack signs in with Entra."""
+        identity = self._identity()
+        query = urllib.parse.urlencode({"api-version": "2019-08-01", "resource": RESOURCE})
+        request = urllib.request.Request(  # noqa: S310 - the emulator's own loopback address
+            f"{identity['IDENTITY_ENDPOINT']}?{query}",
+            headers={"X-IDENTITY-HEADER": identity["IDENTITY_HEADER"]},
+        )
+        with urllib.request.urlopen(request) as response:  # noqa: S310
+            return str(json.load(response)["access_token"])
+
+    def _make_database(self, name: str) -> None:
+        with self.administrator("postgres" if self._later else name) as connection:
+            found = connection.execute(
+                "SELECT FROM pg_database WHERE datname = %s", (name,)
+            ).fetchone()
+            if found is None:
+                connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def _listed_tables(self, capture: Mapping[str, Any]) -> list[str]:
         """The names of a capture set, as they stand in SQL."""
@@ -121,22 +195,76 @@ class Rehearsal:
             f"rm -rf {self.postgres.folder}"
         )
 
+    @property
+    def _entra(self) -> bool:
+        return bool(self.settings["connection"].get("auth") == "entra")
+
+    def _identity(self) -> dict[str, str]:
+        """The environment in which `up` is the administrator that signs in with Entra."""
+        if not self._entra:
+            return {}
+        return self.azure.identity_environment(self.settings["connection"]["user"])
+
     def _add_server(self) -> None:
-        server = self._settings["server"]
-        self.server = self.azure.add_server(
-            resource_group=server["resourceGroup"],
-            name=server["name"],
+        tenant = self.settings["connection"].get("tenantId", "")
+        server = self.azure.add_server(
+            resource_group=self._server["resourceGroup"],
+            name=self._server["name"],
             postgres=self.postgres,
             administrator_login=self.postgres.admin_user,
+            authentication=Authentication(self._entra, tenant),
+            **self._options,
         )
+        if self._entra:
+            who = {"principalName": self.settings["connection"]["user"], "principalType": "Group"}
+            server.administrators.write(_SUBSCRIPTION, {"properties": who}).done.wait()
+            for name in self.databases:
+                self._make_database(name)
+
+    def _furnish(self) -> None:
+        """Whatever else of Azure the stack refers to is there."""
+        vault = self._server.get("keyVault")
+        if vault:
+            _, group, name = _ids(vault)
+            self.vault = self.azure.add_vault(group, name)
+        zone = self._server.get("create", {}).get("privateEndpoint", {}).get("privateDnsZone")
+        if zone:
+            subscription, group, _ = _ids(zone)
+            self.azure.add_private_dns_zone(group, subscription_id=subscription)
 
     def _connection(self) -> dict[str, Any]:
-        return {
+        """The stack's own, but for where the server is."""
+        given = self.settings["connection"]
+        kept = {key: given[key] for key in ("user", "auth", "tenantId") if key in given}
+        return kept | {
             "host": self.postgres.host,
             "port": self.postgres.port,
-            "user": self.postgres.admin_user,
             "sslMode": self.postgres.ssl_mode,
         }
+
+
+class _Shelf:
+    """Hands out the one PostgreSQL of a rehearsal when the stack makes its server."""
+
+    def __init__(self, postgres: EmbeddedPostgres) -> None:
+        self.majors = (postgres.major,)
+        self._postgres = postgres
+
+    def __call__(self, _major: int, login: str, password: str) -> EmbeddedPostgres:
+        with self._postgres.superuser() as connection:
+            connection.execute(
+                sql.SQL("ALTER ROLE {} PASSWORD {}").format(
+                    sql.Identifier(login), sql.Literal(password)
+                )
+            )
+        self._postgres.admin_password = password
+        return self._postgres
+
+
+def _ids(resource_id: str) -> tuple[str, str, str]:
+    """Subscription, resource group and name in an Azure resource id."""
+    parts = resource_id.split("/")
+    return parts[2], parts[4], parts[-1]
 
 
 def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[str]:

@@ -1,29 +1,40 @@
-"""Azure's management API: where it may be, without a token when rehearsed, and patience."""
+"""FlexibleServer: what it asks Azure, what it sends, and what it makes of the answers."""
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from azure.mgmt.postgresqlflexibleservers.models import (
+    ConfigurationDataType,
+    ServerState,
+    StorageType,
+)
+from tests.unit.fake_azure import CUT, PATH, ROOT, Answer, FakeAzure, error, parameter, server
 
-from azure_postgres_cdc.azure import client
-from azure_postgres_cdc.azure.client import ENDPOINT_VARIABLE, FlexibleServer, ServerId
+from azure_postgres_cdc.azure.client import FlexibleServer, ServerFacts, ServerId, _text
+from azure_postgres_cdc.azure.parameters import Parameter, Requirement
 from azure_postgres_cdc.errors import CdcError
 
 ID = ServerId("00000000-0000-0000-0000-000000000000", "rg-cdc", "cdc-1")
-PATH = (
-    "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/rg-cdc"
-    "/providers/Microsoft.DBforPostgreSQL/flexibleServers/cdc-1"
-)
+WAL_LEVEL = "cdc-1/configurations/wal_level"
+LIBRARIES = "cdc-1/configurations/shared_preload_libraries"
+PGLOGICAL = Requirement("shared_preload_libraries", "pglogical")
 
 
-def test_resource_id_is_taken_apart() -> None:
+@pytest.fixture
+def client(azure: FakeAzure) -> FlexibleServer:
+    assert azure.server
+    return FlexibleServer(ID)
+
+
+# Resource ids
+
+
+def test_resource_id_is_taken_apart_and_put_together() -> None:
     assert ServerId.parse(PATH) == ID
+    assert str(ID) == PATH
     assert ServerId.parse(PATH.replace("Microsoft.DBforPostgreSQL", "microsoft.dbForPostgresql"))
 
 
@@ -37,181 +48,344 @@ def test_other_ids_are_refused(text: str) -> None:
     assert str(caught.value) == f"{text!r} is no resource id of a flexible server"
 
 
+# What is there
+
+
+def test_facts_of_a_plain_server(client: FlexibleServer) -> None:
+    assert client.facts() == ServerFacts(
+        host="cdc-1.postgres.database.azure.com",
+        state="Ready",
+        version=17,
+        high_availability=False,
+        storage_gib=128,
+        storage_type="Premium_LRS",
+        auto_grow=False,
+        in_virtual_network=False,
+        replica_of="",
+    )
+
+
+def test_facts_of_a_server_with_everything(azure: FakeAzure, client: FlexibleServer) -> None:
+    subnet = "/subscriptions/s/.../subnets/cdc"
+    azure.servers["cdc-1"] = server(
+        state="Updating",
+        version="16",
+        storage={"storageSizeGB": 4096, "autoGrow": "Enabled", "type": "PremiumV2_LRS"},
+        highAvailability={"mode": "ZoneRedundant"},
+        network={"delegatedSubnetResourceId": subnet},
+        sourceServerResourceId=f"{ROOT}primary",
+    )
+    assert client.facts() == ServerFacts(
+        host="cdc-1.postgres.database.azure.com",
+        state="Updating",
+        version=16,
+        high_availability=True,
+        storage_gib=4096,
+        storage_type="PremiumV2_LRS",
+        auto_grow=True,
+        in_virtual_network=True,
+        replica_of=f"{ROOT}primary",
+    )
+
+
+def test_facts_that_azure_leaves_out_are_the_plain_ones(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    azure.server.properties.clear()
+    assert client.facts() == ServerFacts(
+        host="",
+        state="",
+        version=0,
+        high_availability=False,
+        storage_gib=0,
+        storage_type="Premium_LRS",
+        auto_grow=False,
+        in_virtual_network=False,
+        replica_of="",
+    )
+
+
 @pytest.mark.parametrize(
-    "endpoint",
+    ("value", "text"),
     [
-        "http://management.azure.com",
-        "http://10.0.0.4:8080",
-        "http://localhost.example",
-        "http://localhost:8080",
-        "http://127.0.0.1.example",
-        "ftp://127.0.0.1",
-        "management.azure.com",
-        "",
+        (StorageType.PREMIUM_LRS, "Premium_LRS"),
+        (StorageType.ULTRA_SSD_LRS, "UltraSSD_LRS"),
+        (ServerState.READY, "Ready"),
+        (ConfigurationDataType.SET, "Set"),
+        ("Premium_LRS", "Premium_LRS"),
+        ("", ""),
+        (None, ""),
     ],
 )
-def test_token_never_travels_unencrypted(monkeypatch: pytest.MonkeyPatch, endpoint: str) -> None:
-    monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
+def test_enumerations_of_the_sdk_become_plain_text(value: Any, text: str) -> None:
+    """A member would not be equal to what was said in a setting, and not survive in the state."""
+    assert (_text(value), type(_text(value))) == (text, str)
+
+
+def test_facts_and_parameters_are_plain_text(client: FlexibleServer) -> None:
+    assert type(client.facts().storage_type) is type(client.facts().state) is str
+    assert {type(item.data_type) for item in client.parameters().values()} == {str}
+
+
+def test_parameters_are_as_azure_describes_them(azure: FakeAzure, client: FlexibleServer) -> None:
+    azure.server.parameters = {
+        "wal_level": parameter("logical", "Enumeration", "replica,logical")
+        | {"isConfigPendingRestart": True},
+        "max_slot_wal_keep_size": parameter("-1", allowed="-1", static=False, unit="MB")
+        | {"isReadOnly": True},
+        "odd": {},
+    }
+    assert client.parameters() == {
+        "wal_level": Parameter(
+            "wal_level",
+            "logical",
+            "Enumeration",
+            "replica,logical",
+            is_static=True,
+            is_pending=True,
+        ),
+        "max_slot_wal_keep_size": Parameter(
+            "max_slot_wal_keep_size", "-1", "Integer", "-1", unit="MB", is_read_only=True
+        ),
+        # What nobody calls dynamic is taken for static: better a look too much
+        "odd": Parameter("odd", "", "", is_static=True),
+    }
+
+
+def test_replicas_are_listed_by_name(azure: FakeAzure, client: FlexibleServer) -> None:
+    assert client.replicas() == []
+    for name in ("b", "a"):
+        azure.add_replica(name)
+    assert [replica.id.name for replica in client.replicas()] == ["a", "b"]
+    assert client.replicas()[0].facts().replica_of == PATH
+
+
+def test_firewall_rules_are_looked_up(azure: FakeAzure, client: FlexibleServer) -> None:
+    azure.server.firewall_rules = {"office": ("203.0.113.1", "203.0.113.9")}
+    assert client.firewall_rule("office") == ("203.0.113.1", "203.0.113.9")
+    assert client.firewall_rule("other") is None
+
+
+def test_databases_are_listed_without_azure_s_own(azure: FakeAzure, client: FlexibleServer) -> None:
+    azure.server.databases = ["azure_maintenance", "azure_sys", "postgres"]
+    assert client.databases() == set()
+    azure.server.databases += ["shop", "Shop"]
+    assert client.databases() == {"shop", "Shop"}
+
+
+# What is done
+
+
+def test_parameter_is_written_with_value_and_source(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    client.set_parameter("wal_level", lambda _now: "logical")
+    (request,) = (item for item in azure.requests if item.method != "GET")
+    assert str(request) == f"PATCH {WAL_LEVEL}"
+    assert request.body == {"properties": {"value": "logical", "source": "user-override"}}
+
+
+def test_right_parameter_is_not_written(azure: FakeAzure, client: FlexibleServer) -> None:
+    azure.server.write("wal_level", "LOGICAL")
+    client.set_parameter("wal_level", Requirement("wal_level", "logical").merged)
+    assert azure.asked == ["GET cdc-1", f"GET {WAL_LEVEL}"]
+
+
+def test_set_gets_what_another_stack_has_added_meanwhile(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    """The other stack's operation is what made the server busy."""
+
+    def busy() -> Answer:
+        azure.server.write("shared_preload_libraries", "pg_cron,pg_stat_statements,pgaudit")
+        return error(409, "ServerIsBusy")
+
+    azure.plan(f"PATCH {LIBRARIES}", busy)
+    client.set_parameter("shared_preload_libraries", PGLOGICAL.merged)
+    assert [item.body["properties"]["value"] for item in azure.requests if item.body] == [
+        "pg_cron,pg_stat_statements,pglogical",
+        "pg_cron,pg_stat_statements,pgaudit,pglogical",
+    ]
+    assert azure.server.value("shared_preload_libraries") == (
+        "pg_cron,pg_stat_statements,pgaudit,pglogical"
+    )
+
+
+def test_nothing_is_written_where_another_stack_was_faster(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    def busy() -> Answer:
+        azure.server.write("shared_preload_libraries", "pglogical,pg_cron")
+        return error(409, "ServerIsBusy")
+
+    azure.plan(f"PATCH {LIBRARIES}", busy)
+    client.set_parameter("shared_preload_libraries", PGLOGICAL.merged)
+    assert azure.changes == [f"PATCH {LIBRARIES}"]
+    assert azure.server.value("shared_preload_libraries") == "pglogical,pg_cron"
+
+
+def test_parameter_is_read_only_once_the_server_is_idle(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    """A value that is read while another operation runs may be the old one."""
+
+    def other_operation() -> None:
+        azure.server.properties["state"] = "Updating"
+
+    def its_end() -> None:
+        azure.server.write("shared_preload_libraries", "pgaudit")
+        azure.server.properties["state"] = "Ready"
+
+    azure.plan("GET cdc-1", other_operation, its_end)
+    client.set_parameter("shared_preload_libraries", PGLOGICAL.merged)
+    assert azure.asked[:4] == ["GET cdc-1"] * 2 + [f"GET {LIBRARIES}", f"PATCH {LIBRARIES}"]
+    assert azure.server.value("shared_preload_libraries") == "pgaudit,pglogical"
+
+
+def test_caller_reads_back_where_the_end_of_writing_was_not_seen(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    azure.plan(f"PATCH {WAL_LEVEL}", CUT)
+    client.set_parameter("wal_level", lambda _now: "logical")
+    assert azure.changes == [f"PATCH {WAL_LEVEL}"]
+    assert client.parameters()["wal_level"].value == "replica"
+
+
+def test_auto_grow_is_turned_on_and_the_rest_of_the_server_left_alone(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    client.enable_auto_grow()
+    (request,) = (item for item in azure.requests if item.method != "GET")
+    assert str(request) == "PATCH cdc-1"
+    assert request.body == {"properties": {"storage": {"autoGrow": "Enabled"}}}
+    assert client.facts().auto_grow is True
+
+
+def test_restart_is_plain_unless_the_standby_shall_take_over(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    client.restart()
+    client.restart("PlannedFailover")
+    plain, failover = (item for item in azure.requests if item.method == "POST")
+    assert str(plain) == str(failover) == "POST cdc-1/restart"
+    assert not plain.body
+    assert failover.body == {"restartWithFailover": True, "failoverMode": "PlannedFailover"}
+
+
+def test_firewall_rule_is_set_and_deleted(azure: FakeAzure, client: FlexibleServer) -> None:
+    client.set_firewall_rule("office", "203.0.113.1", "203.0.113.9")
+    assert azure.server.firewall_rules == {"office": ("203.0.113.1", "203.0.113.9")}
+    client.delete_firewall_rule("office")
+    assert azure.server.firewall_rules == {}
+    assert azure.changes == [
+        "PUT cdc-1/firewallRules/office",
+        "DELETE cdc-1/firewallRules/office",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("action", "request_", "words"),
+    [
+        (lambda it: it.facts(), "GET cdc-1", "look at"),
+        (lambda it: it.replicas(), "GET cdc-1/replicas", "list the read replicas of"),
+        (lambda it: it.parameters(), "GET cdc-1/configurations", "read the parameters of"),
+        (lambda it: it.databases(), "GET cdc-1/databases", "list the databases of"),
+        (
+            lambda it: it.firewall_rule("r"),
+            "GET cdc-1/firewallRules/r",
+            "read the firewall rule r of",
+        ),
+        (
+            lambda it: it.set_parameter("wal_level", lambda _now: "logical"),
+            f"PATCH {WAL_LEVEL}",
+            "set wal_level of",
+        ),
+        (lambda it: it.enable_auto_grow(), "PATCH cdc-1", "turn on storage auto-grow of"),
+        (
+            lambda it: it.set_firewall_rule("r", "10.0.0.1", "10.0.0.1"),
+            "PUT cdc-1/firewallRules/r",
+            "set the firewall rule r of",
+        ),
+        (
+            lambda it: it.delete_firewall_rule("r"),
+            "DELETE cdc-1/firewallRules/r",
+            "delete the firewall rule r of",
+        ),
+        (lambda it: it.restart(), "POST cdc-1/restart", "restart"),
+    ],
+)
+def test_every_error_names_the_action_and_the_server(
+    azure: FakeAzure,
+    client: FlexibleServer,
+    action: Callable[[FlexibleServer], object],
+    request_: str,
+    words: str,
+) -> None:
+    azure.plan(request_, error(403, "AuthorizationFailed", "You may not."))
     with pytest.raises(CdcError) as caught:
-        FlexibleServer(ID)
+        action(client)
     assert str(caught.value) == (
-        f"{ENDPOINT_VARIABLE} is {endpoint}: a token must not travel unencrypted. "
-        "Remedy: unset it, or give an https:// address"
+        f"cannot {words} server cdc-1 in resource group rg-cdc: AuthorizationFailed: You may not. "
+        "Remedy: ask for the role Contributor on the server"
     )
+    assert azure.asked[-1] == request_
 
 
-@pytest.mark.parametrize(
-    ("endpoint", "scope"),
-    [
-        (None, "https://management.azure.com/.default"),
-        ("https://management.usgovcloudapi.net/", "https://management.usgovcloudapi.net/.default"),
-    ],
-)
-def test_token_is_asked_for_the_cloud_that_is_spoken_to(
-    monkeypatch: pytest.MonkeyPatch, endpoint: str | None, scope: str
-) -> None:
-    monkeypatch.delenv(ENDPOINT_VARIABLE, raising=False)
-    if endpoint:
-        monkeypatch.setenv(ENDPOINT_VARIABLE, endpoint)
-    asked: list[str] = []
-
-    class Credential:
-        def get_token(self, *scopes: str, **_options: Any) -> Any:
-            asked.extend(scopes)
-            raise client.ClientAuthenticationError("no credential\nof any kind")
-
-    monkeypatch.setattr("azure.identity.DefaultAzureCredential", Credential)
+def test_server_that_is_not_there(azure: FakeAzure) -> None:
     with pytest.raises(CdcError) as caught:
-        FlexibleServer(ID).configurations()
-    assert asked == [scope]
-    text = str(caught.value)
-    assert text.startswith(
-        "cannot read the parameters of server cdc-1: Azure did not accept the credential: "
-        "no credential. Remedy: az login"
-    )
-    assert "\n" not in text
-
-
-@dataclass
-class Azure:
-    """Answers what it is told to, in order; the last answer again and again.
-
-    What is accepted with 202 has succeeded when it is asked after.
-    """
-
-    url: str = ""
-    answers: list[tuple[int, Any]] = field(default_factory=list)
-    requests: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
-
-
-@pytest.fixture
-def azure(monkeypatch: pytest.MonkeyPatch) -> Iterator[Azure]:
-    fake = Azure()
-
-    class Handler(BaseHTTPRequestHandler):
-        def answer(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or "null")
-            path = self.path.partition("?")[0]
-            if path == "/operation":
-                status, content = 200, {"status": "Succeeded"}
-            else:
-                fake.requests.append((self.command, path, dict(self.headers), body))
-                status, content = fake.answers.pop(0) if len(fake.answers) > 1 else fake.answers[0]
-            data = json.dumps(content).encode()
-            self.send_response(status)
-            if status == 202:
-                self.send_header("Azure-AsyncOperation", f"{fake.url}/operation")
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        do_GET = do_POST = do_PATCH = do_PUT = answer  # noqa: N815
-
-        def log_message(self, *_arguments: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        fake.url = f"http://127.0.0.1:{server.server_address[1]}"
-        monkeypatch.setenv(ENDPOINT_VARIABLE, fake.url)
-        yield fake
-        server.shutdown()
-        thread.join()
-
-
-def error(code: str, message: str = "it is so") -> dict[str, Any]:
-    return {"error": {"code": code, "message": message}}
-
-
-def test_rehearsal_on_loopback_needs_no_token(azure: Azure) -> None:
-    azure.answers = [(200, {"value": [{"name": "wal_level", "properties": {"value": "logical"}}]})]
-    found = FlexibleServer(ID).configurations()
-    assert found["wal_level"].properties.value == "logical"
-    ((method, path, headers, _),) = azure.requests
-    assert (method, path) == ("GET", f"{PATH}/configurations")
-    assert "Authorization" not in headers
-
-
-def test_parameter_is_written_with_value_and_source(azure: Azure) -> None:
-    azure.answers = [(202, {}), (200, {"properties": {"value": "logical"}})]
-    FlexibleServer(ID).set_configuration("wal_level", "logical")
-    method, path, _, body = azure.requests[0]
-    assert (method, path) == ("PATCH", f"{PATH}/configurations/wal_level")
-    assert body == {"properties": {"value": "logical", "source": "user-override"}}
-
-
-def test_auto_grow_is_read_and_the_rest_of_the_server_left_alone(azure: Azure) -> None:
-    azure.answers = [(200, {"properties": {"storage": {"autoGrow": "Disabled"}}})]
-    assert FlexibleServer(ID).auto_grow() is False
-    azure.answers = [(200, {"properties": {"storage": {"autoGrow": "Enabled"}}})]
-    assert FlexibleServer(ID).auto_grow() is True
-    azure.answers = [(202, {}), (200, {})]
-    FlexibleServer(ID).enable_auto_grow()
-    method, path, _, body = next(item for item in azure.requests if item[0] == "PATCH")
-    assert (method, path) == ("PATCH", PATH)
-    assert body == {"properties": {"storage": {"autoGrow": "Enabled"}}}
-
-
-@pytest.mark.parametrize("code", ["ServerIsBusy", "ServerBusy", "ServerIsNotReady"])
-def test_busy_server_is_asked_again(azure: Azure, code: str) -> None:
-    azure.answers = [(409, error(code)), (202, {})]
-    FlexibleServer(ID).restart()
-    assert [item[:2] for item in azure.requests] == [("POST", f"{PATH}/restart")] * 2
-
-
-def test_server_that_stays_busy_is_given_up_with_a_remedy(
-    azure: Azure, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(client, "_BUSY_SECONDS", 0)
-    azure.answers = [(409, error("ServerIsBusy", "Another operation is under way.\nDetails."))]
-    with pytest.raises(CdcError) as caught:
-        FlexibleServer(ID).restart()
+        FlexibleServer.at(f"{ROOT}cdc-2").facts()
     assert str(caught.value) == (
-        "cannot restart server cdc-1 in resource group rg-cdc: ServerIsBusy: Another operation is "
-        "under way. Remedy: wait until the other operation on the server is over, then run up again"
+        "cannot look at server cdc-2 in resource group rg-cdc: ResourceNotFound: The Resource "
+        "'cdc-2' was not found. Remedy: check server.name and server.resourceGroup, and the "
+        "subscription"
     )
+    assert azure.asked == ["GET cdc-2"]
+
+
+# After a wait
 
 
 @pytest.mark.parametrize(
-    ("status", "code", "remedy"),
+    ("action", "request_"),
     [
-        (403, "AuthorizationFailed", "ask for the role Contributor on the server"),
-        (404, "ResourceNotFound", "check server.name and server.resourceGroup, and the subscript"),
-        (404, "ResourceGroupNotFound", "check server.resourceGroup and the subscription"),
-        (400, "InvalidParameterValue", "look at the server's activity log in the portal"),
+        (lambda it: it.enable_auto_grow(), "PATCH cdc-1"),
+        (
+            lambda it: it.set_firewall_rule("r", "10.0.0.1", "10.0.0.2"),
+            "PUT cdc-1/firewallRules/r",
+        ),
+        (lambda it: it.delete_firewall_rule("old"), "DELETE cdc-1/firewallRules/old"),
+        (lambda it: it.restart("", lambda: False), "POST cdc-1/restart"),
     ],
 )
-def test_azure_s_errors_have_a_remedy_and_are_not_repeated(
-    azure: Azure, status: int, code: str, remedy: str
+def test_what_somebody_else_did_meanwhile_is_not_done_again(
+    azure: FakeAzure,
+    client: FlexibleServer,
+    action: Callable[[FlexibleServer], object],
+    request_: str,
 ) -> None:
-    azure.answers = [(status, error(code))]
+    azure.server.firewall_rules["old"] = ("10.0.0.9", "10.0.0.9")
+
+    def done_by_somebody_else() -> Answer:
+        azure.server.properties["storage"]["autoGrow"] = "Enabled"
+        azure.server.firewall_rules = {"r": ("10.0.0.1", "10.0.0.2")}
+        return error(409, "ServerIsBusy")
+
+    azure.plan(request_, done_by_somebody_else)
+    action(client)
+    assert azure.changes == [request_]
+
+
+def test_server_that_is_stopped_meanwhile_is_not_waited_for(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    def stopped() -> Answer:
+        azure.server.properties["state"] = "Stopping"
+        return error(409, "ServerIsBusy")
+
+    azure.plan(f"PATCH {WAL_LEVEL}", stopped)
     with pytest.raises(CdcError) as caught:
-        FlexibleServer(ID).set_configuration("wal_level", "logical")
-    assert str(caught.value).startswith(
-        f"cannot set wal_level of server cdc-1 in resource group rg-cdc: {code}: it is so. "
-        f"Remedy: {remedy}"
+        client.set_parameter("wal_level", lambda _now: "logical")
+    assert str(caught.value) == (
+        "server cdc-1 is Stopping, and takes no change. Remedy: start it (az postgres "
+        "flexible-server start -g rg-cdc -n cdc-1), then run pulumi up again"
     )
-    assert len(azure.requests) == 1

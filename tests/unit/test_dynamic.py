@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from pulumi.dynamic.dynamic import serialize_provider
+from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 import azure_postgres_cdc
-from azure_postgres_cdc.dynamic import CdcProvider, Props, differing, has_unknowns, warn
+from azure_postgres_cdc.dynamic import CdcProvider, Props, differing, has_unknowns, note, warn
 from azure_postgres_cdc.errors import CdcError
 
 
@@ -44,6 +45,7 @@ def test_only_inputs_are_compared() -> None:
     ("value", "unknown"),
     [
         (UNKNOWN, True),
+        ({"a": [Unknown()]}, True),  # type: ignore[no-untyped-call]
         ({"a": {"b": [1, UNKNOWN]}}, True),
         ([[UNKNOWN]], True),
         ({"a": "plain", "b": [None, 1.5, True]}, False),
@@ -98,6 +100,44 @@ def test_diff(changes: Props, changed: bool, replaces: list[str]) -> None:
     assert result.delete_before_replace is bool(replaces)
 
 
+class Bulb(Lamp):
+    unsettled = ("missing", "dust")
+
+    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002
+        return news | {"missing": ["a", "b"], "dust": {}}
+
+
+@pytest.mark.parametrize(
+    ("found", "changed"),
+    [
+        ({"missing": [], "dust": {}}, False),
+        # Whatever the state remembers: it may remember the very same
+        ({"missing": ["a"], "dust": {}}, True),
+        ({"missing": [], "dust": {"shelf": "thick"}}, True),
+        ({"missing": [], "dust": False}, False),
+        ({"missing": None}, False),
+        ({}, False),
+    ],
+)
+def test_what_is_still_to_be_done_is_a_change(found: Props, changed: bool) -> None:
+    result = Bulb().diff("hall/a", LAMP | found, LAMP | found)
+    assert (result.changes, result.replaces) == (changed, [])
+
+
+def test_what_has_been_done_meanwhile_is_a_change_once() -> None:
+    """The state still says what was missing; `update` writes that nothing is."""
+    before: Props = LAMP | {"missing": ["a"]}
+    now: Props = LAMP | {"missing": []}
+    assert Bulb().diff("hall/a", before, now).changes is True
+    assert Bulb().diff("hall/a", now, now).changes is False
+
+
+def test_what_is_still_to_be_done_is_looked_up_by_check() -> None:
+    inputs = Bulb().check({}, LAMP).inputs
+    assert inputs == LAMP | {"missing": ["a", "b"], "dust": {}}
+    assert Bulb().diff("hall/a", LAMP | {"missing": ["a", "b"], "dust": {}}, inputs).changes
+
+
 def test_create_read_update_and_delete_hide_pulumi_s_own_property() -> None:
     own = {"__provider": "x"}
     created = Lamp().create(LAMP | own)
@@ -116,7 +156,8 @@ def test_what_is_gone_has_no_id() -> None:
 
 def test_warnings_go_to_the_stream_that_pulumi_shows(capsys: pytest.CaptureFixture[str]) -> None:
     warn(["one", "two"])
-    assert capsys.readouterr().err == "warning: one\nwarning: two\n"
+    note("three")
+    assert capsys.readouterr().err == "warning: one\nwarning: two\nthree\n"
 
 
 def providers() -> list[type[CdcProvider]]:

@@ -59,6 +59,9 @@ def test_pulumi_prints_the_errors_without_a_traceback() -> None:
         assert kind.__module__ == "builtins"
 
 
+# Versions
+
+
 @pytest.mark.parametrize(
     ("feature", "version", "there"),
     [
@@ -71,10 +74,19 @@ def test_pulumi_prints_the_errors_without_a_traceback() -> None:
         ("logical replication with publications", 100000, True),
         ("publishing TRUNCATE", 100023, False),
         ("publishing TRUNCATE", 110000, True),
+        ("pg_failover_slots", 100023, False),
+        ("pg_failover_slots", 110000, True),
+        ("pg_failover_slots", 160009, True),
+        ("pg_failover_slots", 170000, False),
+        ("sync_replication_slots", 160009, False),
+        ("sync_replication_slots", 170000, True),
+        ("failover slots", 160009, False),
+        ("failover slots", 180000, True),
     ],
 )
 def test_features_by_version(feature: str, version: int, there: bool) -> None:
     assert capabilities.has(feature, version) is there
+    assert capabilities.has_in(feature, version // 10000) is there
 
 
 def test_missing_feature_is_named_with_both_versions() -> None:
@@ -86,11 +98,45 @@ def test_missing_feature_is_named_with_both_versions() -> None:
     )
 
 
+def test_feature_that_ended_is_named_with_its_last_version() -> None:
+    capabilities.check("pg_failover_slots", 160000)
+    with pytest.raises(CdcError) as caught:
+        capabilities.check("pg_failover_slots", 170002)
+    assert str(caught.value) == "pg_failover_slots needs PostgreSQL 11 to 16; this server is 17"
+
+
 def test_unknown_feature_is_a_mistake_of_the_programmer() -> None:
     with pytest.raises(KeyError):
         capabilities.has("teleportation", 170000)
 
 
 def test_every_feature_is_within_the_versions_that_are_served() -> None:
-    for since in capabilities._SINCE.values():
-        assert capabilities.OLDEST <= since <= capabilities.NEWEST
+    for first, last in capabilities._VERSIONS.values():
+        assert capabilities.OLDEST <= first <= (last or first) <= capabilities.NEWEST
+
+
+def test_slots_survive_a_failover_in_every_version_that_azure_has() -> None:
+    """With one of the two, and never with both."""
+    for version in range(capabilities.OLDEST_ON_AZURE, capabilities.NEWEST + 1):
+        ways = ("pg_failover_slots", "sync_replication_slots")
+        assert [capabilities.has_in(way, version) for way in ways].count(True) == 1
+
+
+@pytest.mark.parametrize(("version", "served"), [(10, False), (11, True), (18, True), (19, False)])
+def test_versions_that_azure_has(version: int, served: bool) -> None:
+    fault = capabilities.azure_version_fault(version)
+    if served:
+        assert fault == ""
+        capabilities.check_azure(version)
+        return
+    assert fault == (
+        f"PostgreSQL {version} is not served: Azure offers 11 to 18. Remedy: a version of these "
+        "(management: none serves 10 to 18)"
+    )
+    with pytest.raises(CdcError) as caught:
+        capabilities.check_azure(version)
+    assert str(caught.value) == fault
+
+
+def test_major_version_is_the_number_s_beginning() -> None:
+    assert [capabilities.major(number) for number in (90624, 100023, 170010)] == [9, 10, 17]

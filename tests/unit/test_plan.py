@@ -15,7 +15,7 @@ ORDERS: ConnectorArgs = {"capture": {"tables": ["public.orders"]}}
 
 
 def plan(**args: Any) -> Plan:
-    return Plan.of({**ORDERS, **args}, "cdc_admin")
+    return Plan.of({**ORDERS, **args}, "cdc_admin")  # type: ignore[typeddict-item]
 
 
 # The capture set

@@ -1,47 +1,34 @@
-"""Azure's management API, for what pulumi-azure-native cannot do: restart, patch, read back."""
+"""One flexible server through Microsoft's own SDK: what is there, and the few things done to it.
+
+Why not pulumi-azure-native for these: it does not restart a server, gives up at the first
+ServerIsBusy, writes a parameter that is right already, and ignores one that equals its default.
+"""
 
 from __future__ import annotations
 
-import ipaddress
-import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
-from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from azure.core.exceptions import ResourceNotFoundError
 
+from azure_postgres_cdc.azure.identity import management_client
+from azure_postgres_cdc.azure.operation import Busy, LostSight, explained, run, until
+from azure_postgres_cdc.azure.parameters import Parameter
+from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
 
-if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken
-    from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
+PREMIUM_SSD = "Premium_LRS"
+"""The one kind of storage that can grow by itself; what the API says where it says nothing."""
 
-ENDPOINT_VARIABLE = "AZURE_RESOURCE_MANAGER_ENDPOINT"
-"""Another management endpoint than the public cloud's: a sovereign cloud's or a rehearsal's."""
-
-PUBLIC_CLOUD = "https://management.azure.com"
-
-# The server takes one management operation at a time (FACTS: unconfirmed which of the codes).
-_BUSY_CODES = frozenset({"ServerIsBusy", "ServerBusy", "ServerIsNotReady"})
-_BUSY_SECONDS = 900
-
-_REMEDIES = {
-    "AuthorizationFailed": "ask for the role Contributor on the server",
-    "ResourceNotFound": "check server.name and server.resourceGroup, and the subscription",
-    "ResourceGroupNotFound": "check server.resourceGroup and the subscription",
-    "ServerIsBusy": "wait until the other operation on the server is over, then run up again",
-}
-
-
+_PROVIDER = "/providers/Microsoft.DBforPostgreSQL/flexibleServers/"
 _RESOURCE_ID = re.compile(
-    "/subscriptions/([^/]+)/resourceGroups/([^/]+)"
-    "/providers/Microsoft.DBforPostgreSQL/flexibleServers/([^/]+)",
-    re.IGNORECASE,
+    f"/subscriptions/([^/]+)/resourceGroups/([^/]+){_PROVIDER}([^/]+)", re.IGNORECASE
 )
+_IDLE = "Ready"
+_DOWN = ("Stopped", "Stopping", "Disabled", "Dropping", "Inaccessible")
+_AZURES_DATABASES = {"azure_maintenance", "azure_sys", "postgres"}
 
 
 @dataclass(frozen=True)
@@ -60,131 +47,223 @@ class ServerId:
             raise CdcError(f"{resource_id!r} is no resource id of a flexible server")
         return cls(*match.groups())
 
+    def __str__(self) -> str:
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.resource_group}"
+        return f"{group}{_PROVIDER}{self.name}"
+
+
+@dataclass(frozen=True)
+class ServerFacts:
+    """What a server is."""
+
+    host: str
+    state: str
+    """Ready, Stopped, Updating and others, in Azure's words."""
+    version: int
+    """PostgreSQL's major version."""
+    high_availability: bool
+    storage_gib: int
+    storage_type: str
+    auto_grow: bool
+    in_virtual_network: bool
+    """It has a subnet of its own, and no firewall rules."""
+    replica_of: str
+    """The primary's resource id where this is a read replica; empty otherwise."""
+
 
 class FlexibleServer:
-    """One server, seen through Microsoft's own SDK."""
+    """One server. Every error that Azure answers is raised as a CdcError of one line."""
 
     def __init__(self, server: ServerId) -> None:
-        self._id = server
-        self._client = _client(server.subscription)
+        self.id = server
+        self._where = (server.resource_group, server.name)
+        self._client = management_client(server.subscription)
 
-    def configurations(self) -> dict[str, Any]:
+    @classmethod
+    def at(cls, resource_id: str) -> FlexibleServer:
+        """The server with this Azure resource id."""
+        return cls(ServerId.parse(resource_id))
+
+    # What is there
+
+    def facts(self) -> ServerFacts:
+        """The server as Azure describes it."""
+        with self._explained("look at"):
+            server = self._client.servers.get(*self._where)
+        storage, network, ha = server.storage, server.network, server.high_availability
+        return ServerFacts(
+            host=_text(server.fully_qualified_domain_name),
+            state=_text(server.state),
+            version=int(_text(server.version) or 0),
+            high_availability=ha is not None and _text(ha.mode) not in ("", "Disabled"),
+            storage_gib=int((storage and storage.storage_size_gb) or 0),
+            storage_type=_text(storage and storage.type) or PREMIUM_SSD,
+            auto_grow=storage is not None and storage.auto_grow == "Enabled",
+            in_virtual_network=bool(network and network.delegated_subnet_resource_id),
+            replica_of=_text(server.source_server_resource_id),
+        )
+
+    def check_not_down(self, state: str) -> None:
+        """Raise a CdcError where this state takes no change, however long one waits."""
+        if state in _DOWN:
+            raise CdcError(
+                f"server {self.id.name} is {state}, and takes no change. Remedy: start it "
+                f"(az postgres flexible-server start -g {self.id.resource_group} "
+                f"-n {self.id.name}), then run pulumi up again"
+            )
+
+    def replicas(self) -> list[FlexibleServer]:
+        """Its read replicas, by name."""
+        with self._explained("list the read replicas of"):
+            found = [str(item.id) for item in self._client.replicas.list_by_server(*self._where)]
+        return [FlexibleServer.at(resource_id) for resource_id in sorted(found)]
+
+    def parameters(self) -> dict[str, Parameter]:
         """Every server parameter by name, as Azure describes it."""
         with self._explained("read the parameters of"):
             listed = self._client.configurations.list_by_server(*self._where)
-            return {str(item.name): item for item in listed}
+            return {str(item.name): _parameter(item) for item in listed}
 
-    def set_configuration(self, name: str, value: str) -> None:
-        """Write one parameter and wait until Azure is done with it."""
-        body: Any = {"properties": {"value": value, "source": "user-override"}}
-        with self._explained(f"set {name} of"):
-            self._when_free(self._client.configurations.begin_update, name, body)
+    def firewall_rule(self, name: str) -> tuple[str, str] | None:
+        """First and last address of a rule; None where there is none of that name."""
+        with self._explained(f"read the firewall rule {name} of"):
+            try:
+                rule = self._client.firewall_rules.get(*self._where, name)
+            except ResourceNotFoundError:
+                return None
+            return str(rule.start_ip_address), str(rule.end_ip_address)
 
-    def auto_grow(self) -> bool:
-        """Whether the storage grows by itself."""
-        with self._explained("read the storage of"):
-            storage = self._client.servers.get(*self._where).storage
-            return storage is not None and storage.auto_grow == "Enabled"
+    def databases(self) -> set[str]:
+        """The names of its databases, Azure's own left out."""
+        with self._explained("list the databases of"):
+            listed = self._client.databases.list_by_server(*self._where)
+            return {str(item.name) for item in listed} - _AZURES_DATABASES
+
+    # What is done
+
+    def set_parameter(self, name: str, merged: Callable[[Parameter], str]) -> None:
+        """Write one parameter and wait until Azure is done with it.
+
+        `merged` gets it as it is at the very moment, and says what it shall be: while the server
+        was busy, another stack may have added to the same set.
+        """
+
+        def begin(group: str, server: str) -> Any:
+            now = _parameter(self._client.configurations.get(group, server, name))
+            value = merged(now)
+            if value == now.value:
+                return None
+            body: Any = {"properties": {"value": value, "source": "user-override"}}
+            return self._client.configurations.begin_update(group, server, name, body)
+
+        self._operate(f"set {name} of", begin, idle_first=True)
 
     def enable_auto_grow(self) -> None:
         """Let the storage grow by itself."""
         body: Any = {"properties": {"storage": {"autoGrow": "Enabled"}}}
-        with self._explained("turn on storage auto-grow of"):
-            self._when_free(self._client.servers.begin_update, body)
-
-    def restart(self) -> None:
-        """Restart PostgreSQL and wait until Azure says that it is done."""
-        with self._explained("restart"):
-            self._when_free(self._client.servers.begin_restart)
-
-    @property
-    def _where(self) -> tuple[str, str]:
-        return self._id.resource_group, self._id.name
-
-    def _when_free(self, begin: Any, *arguments: Any) -> None:
-        """Run an operation, waiting with back-off while another one is under way."""
-        for attempt in Retrying(
-            retry=retry_if_exception(lambda error: _code(error) in _BUSY_CODES),
-            wait=wait_random_exponential(multiplier=1, max=30),
-            stop=stop_after_delay(_BUSY_SECONDS),
-            reraise=True,
-        ):
-            with attempt:
-                begin(*self._where, *arguments).result()
-
-    @contextmanager
-    def _explained(self, action: str) -> Iterator[None]:
-        try:
-            yield
-        except ClientAuthenticationError as error:
-            raise CdcError(
-                f"cannot {action} server {self._id.name}: Azure did not accept the credential: "
-                f"{_first_line(error)}. Remedy: az login, or set AZURE_CLIENT_ID and its "
-                "companions, or use a managed or workload identity"
-            ) from None
-        except AzureError as error:
-            code = _code(error)
-            remedy = _REMEDIES.get(code, "look at the server's activity log in the portal")
-            raise CdcError(
-                f"cannot {action} server {self._id.name} in resource group "
-                f"{self._id.resource_group}: {_first_line(error)}. Remedy: {remedy}"
-            ) from None
-
-
-def _client(subscription: str) -> PostgreSQLManagementClient:
-    # Imported where it is used: a second of start-up that most runs do without.
-    from azure.core.pipeline.policies import SansIOHTTPPolicy
-    from azure.identity import DefaultAzureCredential
-    from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
-
-    endpoint = os.environ.get(ENDPOINT_VARIABLE, PUBLIC_CLOUD)
-    if _is_loopback(endpoint):
-        # A rehearsal: no token may travel over plain http, and none is needed.
-        return PostgreSQLManagementClient(
-            _NoCredential(),
-            subscription,
-            base_url=endpoint,
-            authentication_policy=SansIOHTTPPolicy(),
-            polling_interval=0.1,
+        begin = self._client.servers.begin_update
+        self._operate(
+            "turn on storage auto-grow of",
+            begin,
+            body,
+            is_needed=lambda: not self.facts().auto_grow,
         )
-    if not endpoint.startswith("https://"):
-        raise CdcError(
-            f"{ENDPOINT_VARIABLE} is {endpoint}: a token must not travel unencrypted. "
-            "Remedy: unset it, or give an https:// address"
+
+    def set_firewall_rule(self, name: str, first: str, last: str) -> None:
+        """Let addresses in."""
+        body: Any = {"properties": {"startIpAddress": first, "endIpAddress": last}}
+        begin = self._client.firewall_rules.begin_create_or_update
+        self._operate(
+            f"set the firewall rule {name} of",
+            begin,
+            name,
+            body,
+            is_needed=lambda: self.firewall_rule(name) != (first, last),
         )
-    return PostgreSQLManagementClient(
-        DefaultAzureCredential(),
-        subscription,
-        base_url=endpoint,
-        credential_scopes=[f"{endpoint.rstrip('/')}/.default"],
-        polling_interval=5,
+
+    def delete_firewall_rule(self, name: str) -> None:
+        """Let addresses in no longer."""
+        begin = self._client.firewall_rules.begin_delete
+        self._operate(
+            f"delete the firewall rule {name} of",
+            begin,
+            name,
+            is_needed=lambda: self.firewall_rule(name) is not None,
+        )
+
+    def restart(self, failover: str = "", is_due: Callable[[], bool] | None = None) -> None:
+        """Restart PostgreSQL and wait until Azure says that it is done.
+
+        `failover`: PlannedFailover or ForcedFailover hands over to the standby meanwhile.
+        `is_due` is asked after each wait for another operation, which may have been a restart.
+        Not repeated where the connection broke.
+        """
+        body: Any = {"restartWithFailover": True, "failoverMode": failover} if failover else None
+        arguments = (body,) if failover else ()
+        self._operate("restart", self._client.servers.begin_restart, *arguments, is_needed=is_due)
+
+    def _operate(
+        self,
+        action: str,
+        begin: Any,
+        *arguments: Any,
+        is_needed: Callable[[], bool] | None = None,
+        idle_first: bool = False,
+    ) -> None:
+        """Run one operation; after a wait for another one, only where it is still needed.
+
+        Where its end was not seen, wait until the server is idle again. Without `is_needed`,
+        whoever asked for it reads back what became of it. `idle_first`: it depends on what the
+        server has, and must not even be prepared while another one changes that.
+        """
+        what = f"{action} server {self.id.name}"
+        was_refused = False
+
+        def begin_in_turn(*given: Any) -> Any:
+            nonlocal was_refused
+            if idle_first or was_refused:
+                self._check_idle()
+            if was_refused and is_needed is not None and not is_needed():
+                return None
+            was_refused = True  # if it is begun again, it was
+            return begin(*given)
+
+        with self._explained(action):
+            try:
+                run(begin_in_turn, *self._where, *arguments, what=what)
+            except LostSight as lost:
+                note(f"{what}: the connection to Azure broke ({lost}); looking what became of it")
+                idle = until(self._is_idle, f"server {self.id.name} is busy")
+                if not idle or (is_needed is not None and is_needed()):
+                    raise
+
+    def _check_idle(self) -> None:
+        if not self._is_idle():
+            raise Busy("its state is not Ready")
+
+    def _is_idle(self) -> bool:
+        state = _text(self._client.servers.get(*self._where).state)
+        self.check_not_down(state)
+        return state == _IDLE
+
+    def _explained(self, action: str) -> Any:
+        return explained(action, self.id.name, self.id.resource_group)
+
+
+def _parameter(item: Any) -> Parameter:
+    found = item.properties
+    return Parameter(
+        name=str(item.name),
+        value=_text(found.value),
+        data_type=_text(found.data_type),
+        allowed=_text(found.allowed_values),
+        unit=_text(found.unit),
+        is_static=not found.is_dynamic_config,
+        is_read_only=bool(found.is_read_only),
+        is_pending=bool(found.is_config_pending_restart),
     )
 
 
-class _NoCredential:
-    """What the SDK wants to be given where no token is ever asked for."""
-
-    def get_token(self, *scopes: str, **_options: Any) -> AccessToken:
-        raise CdcError(f"a rehearsal asked for a token ({', '.join(scopes)}), which it must not")
-
-
-def _is_loopback(endpoint: str) -> bool:
-    parts = urlsplit(endpoint)
-    try:
-        return parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback
-    except ValueError:
-        return False
-
-
-def _code(error: BaseException) -> str:
-    if isinstance(error, HttpResponseError) and error.error is not None:
-        return str(error.error.code or "")
-    return ""
-
-
-def _first_line(error: BaseException) -> str:
-    if isinstance(error, HttpResponseError) and error.error is not None:
-        text = f"{error.error.code}: {error.error.message}"
-    else:
-        text = str(error)
-    return (text.strip().partition("\n")[0] or type(error).__name__).rstrip(".")
+def _text(value: Any) -> str:
+    """A value of the SDK's, which may be missing, or a member of an enumeration."""
+    return str(getattr(value, "value", value) or "")

@@ -11,26 +11,40 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
-from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.azure.client import PREMIUM_SSD, FlexibleServer
+from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 
 
 class StorageAutoGrowProvider(CdcProvider):
     """Turns auto-grow on where it is off, and touches nothing else of the server."""
 
     identity = ("serverId",)
+    unsettled = ("isOff",)
+
+    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002
+        facts = FlexibleServer.at(news["serverId"]).facts()
+        if facts.storage_type == PREMIUM_SSD:
+            return news | {"isOff": not facts.auto_grow}
+        warn(
+            [
+                f"storage auto-grow works on Premium SSD only, and this server's storage is "
+                f"{facts.storage_type}: watch storage_percent and storage_free (alerts)"
+            ]
+        )
+        return news | {"isOff": False}
 
     def make(self, props: Props) -> Props:
-        server = FlexibleServer(ServerId.parse(props["serverId"]))
-        if not server.auto_grow():
+        server = FlexibleServer.at(props["serverId"])
+        facts = server.facts()
+        if facts.storage_type == PREMIUM_SSD and not facts.auto_grow:
             server.enable_auto_grow()
-        return props
+        return props | {"isOff": False}
 
     def change(self, olds: Props, news: Props) -> Props:
         return olds | self.make(news)
 
     def look(self, props: Props) -> Props:
-        return props | {"enabled": FlexibleServer(ServerId.parse(props["serverId"])).auto_grow()}
+        return self.resolve({}, props)
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         return f"{props['serverId']}/storage/autoGrow"
@@ -48,5 +62,5 @@ class StorageAutoGrow(Resource, module="azure-postgres-cdc", name="StorageAutoGr
         server_id: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        props = {"serverId": server_id, "enabled": True}
+        props = {"serverId": server_id, "isOff": None}
         super().__init__(StorageAutoGrowProvider(), resource_name, props, opts)

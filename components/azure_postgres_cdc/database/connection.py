@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import psycopg
 import pulumi
@@ -17,13 +17,20 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 DEFAULT_PORT = 5432
 DEFAULT_SSL_MODE = "require"
 CONNECT_TIMEOUT_SECONDS = 15
+ENTRA = "entra"
 
 _NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
 _NOT_UP = "wait until the server is up"
 # Which words of libpq's message lead to which remedy. The first that is found counts.
 _REMEDIES = (
-    ("password authentication failed", "check connection.user and adminPassword"),
-    ("no password supplied", "check connection.user and adminPassword"),
+    (
+        "password authentication failed",
+        "check connection.user and adminPassword (with auth: entra, who is logged in to Azure)",
+    ),
+    (
+        "no password supplied",
+        "check connection.user and adminPassword (with auth: entra, who is logged in to Azure)",
+    ),
     ("no pg_hba.conf entry", "check connection.sslMode; Azure lets in TLS connections only"),
     ("does not support SSL", "turn TLS on at the server, or set connection.sslMode to disable"),
     ("certificate verify failed", "check connection.sslRootCert"),
@@ -44,9 +51,14 @@ class ConnectionArgs(TypedDict):
     host: NotRequired[pulumi.Input[str]]
     """The server's host name or address. Default with `management: existing`: its name in Azure."""
     user: str
-    """The administrator: on Azure, the server's administrator login."""
-    password: pulumi.Input[str]
-    """The administrator's password; make it a secret."""
+    """The administrator: on Azure, the server's administrator login, or one from Entra."""
+    auth: NotRequired[Literal["password", "entra"]]
+    """`password` (default), or `entra`: a token of Microsoft Entra, asked for at every use as
+    whoever runs `up`, and kept nowhere."""
+    password: NotRequired[pulumi.Input[str]]
+    """The administrator's password; make it a secret. Needed with `password`."""
+    tenantId: NotRequired[str]
+    """The Entra tenant. Needed with `entra`."""
     port: NotRequired[pulumi.Input[int]]
     """TCP port. Default 5432."""
     sslMode: NotRequired[pulumi.Input[str]]
@@ -61,12 +73,20 @@ def connection_props(args: ConnectionArgs) -> dict[str, pulumi.Input[Any]]:
         "host": args["host"],  # CdcServer has filled it in
         "port": args.get("port", DEFAULT_PORT),
         "user": args["user"],
-        "password": pulumi.Output.secret(args["password"]),
         "sslMode": args.get("sslMode", DEFAULT_SSL_MODE),
     }
+    if is_entra(args):
+        props["auth"] = ENTRA
+    else:
+        props["password"] = pulumi.Output.secret(args["password"])
     if "sslRootCert" in args:
         props["sslRootCert"] = args["sslRootCert"]
     return props
+
+
+def is_entra(args: ConnectionArgs) -> bool:
+    """Whether a token stands in for the password."""
+    return args.get("auth") == ENTRA
 
 
 @contextmanager
@@ -98,7 +118,7 @@ def _parameters(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
         "host": connection["host"],
         "port": int(connection["port"]),
         "user": connection["user"],
-        "password": connection["password"],
+        "password": _password(connection),
         "dbname": database,
         "sslmode": connection["sslMode"],
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
@@ -110,6 +130,15 @@ def _parameters(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
     if connection.get("sslRootCert"):
         parameters["sslrootcert"] = connection["sslRootCert"]
     return parameters
+
+
+def _password(connection: Mapping[str, Any]) -> str:
+    if connection.get("auth") != ENTRA:
+        return str(connection["password"])
+    # Imported where it is used: Azure's libraries take a while, and most runs do without.
+    from azure_postgres_cdc.azure.identity import postgresql_token
+
+    return postgresql_token()
 
 
 def _remedy(reason: str) -> str:

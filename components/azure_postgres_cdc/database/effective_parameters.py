@@ -71,7 +71,7 @@ class EffectiveParameters(Resource, module="azure-postgres-cdc", name="Effective
         resource_name: str,
         connection: ConnectionArgs,
         database: str,
-        required: Mapping[str, str],
+        required: pulumi.Input[Mapping[str, str]],
         *,
         wait: bool,
         opts: pulumi.ResourceOptions | None = None,
@@ -79,7 +79,7 @@ class EffectiveParameters(Resource, module="azure-postgres-cdc", name="Effective
         props = {
             "connection": connection_props(connection),
             "database": database,
-            "required": dict(required),
+            "required": required,
             "wait": wait,
         }
         super().__init__(EffectiveParametersProvider(), resource_name, props, opts)
@@ -141,7 +141,10 @@ def _look(props: Props) -> None:
 
 
 def _unmet(connection: Connection, required: Mapping[str, str]) -> list[tuple[str, str, str]]:
-    """Name, value in effect and value needed of each parameter that falls short."""
+    """Name, value in effect and value needed of each parameter that falls short.
+
+    What PostgreSQL does not know, because it is Azure's alone, is passed over.
+    """
     found = dict(
         rows(
             connection,
@@ -150,9 +153,9 @@ def _unmet(connection: Connection, required: Mapping[str, str]) -> list[tuple[st
         )
     )
     return [
-        (name, found.get(name, "unknown"), wanted)
+        (name, found[name], wanted)
         for name, wanted in sorted(required.items())
-        if not _meets(found.get(name, ""), wanted)
+        if name in found and not _meets(found[name], wanted)
     ]
 
 

@@ -5,6 +5,7 @@ Roles belong to the whole server, so they are made once per server and not once 
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -71,7 +72,11 @@ class GeneratedPasswordProvider(CdcProvider):
     identity = ("user",)
 
     def make(self, props: Props) -> Props:
-        return props | {"password": secrets.token_urlsafe(_PASSWORD_BYTES)}
+        # Azure refuses a password without lower case, upper case and digits.
+        while True:
+            password = secrets.token_urlsafe(_PASSWORD_BYTES)
+            if all(re.search(kind, password) for kind in ("[a-z]", "[A-Z]", "[0-9]")):
+                return props | {"password": password}
 
 
 class GeneratedPassword(Resource, module="azure-postgres-cdc", name="GeneratedPassword"):

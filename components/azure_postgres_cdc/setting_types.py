@@ -1,0 +1,93 @@
+"""The kinds of values in a stack's settings: names, ports, tables. Each says what is wrong."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+)
+
+from azure_postgres_cdc.names import TableName, identifier_fault, role_fault, slot_fault
+
+_SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
+
+
+class SettingsModel(BaseModel):
+    """A mapping of known keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _identifier(name: str) -> str:
+    fault = identifier_fault(name)
+    if fault:
+        raise ValueError(fault)
+    return name
+
+
+def _role(name: str) -> str:
+    fault = role_fault(name)
+    if fault:
+        raise ValueError(fault)
+    return name
+
+
+def _slot(name: str) -> str:
+    fault = slot_fault(name)
+    if fault:
+        raise ValueError(fault)
+    return name
+
+
+def _table(text: str) -> str:
+    return str(TableName.parse(text))
+
+
+def _plain_schema(name: str) -> str:
+    if not _PLAIN.fullmatch(_identifier(name)):
+        raise ValueError(
+            "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
+            "digits and underscores"
+        )
+    return name
+
+
+def _no_boolean(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("is no number")
+    return value
+
+
+def _server_name(name: str) -> str:
+    if not _SERVER_NAME.fullmatch(name):
+        raise ValueError(
+            "is no server name: 3 to 63 lower-case letters, digits and inner hyphens (Azure's rule)"
+        )
+    return name
+
+
+Text = Annotated[str, Field(min_length=1)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+RoleName = Annotated[str, AfterValidator(_role)]
+SlotName = Annotated[str, AfterValidator(_slot)]
+Table = Annotated[str, AfterValidator(_table)]
+PlainSchema = Annotated[str, AfterValidator(_plain_schema)]
+ServerName = Annotated[str, AfterValidator(_server_name)]
+Number = Annotated[float, BeforeValidator(_no_boolean)]
+Whole = Annotated[int, BeforeValidator(_no_boolean)]
+Port = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)]
+SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
+# Told apart before they are looked at, so that a fault is one fault.
+YesNoOrTables = Annotated[
+    Annotated[bool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
+    Discriminator(lambda value: "?list" if isinstance(value, (list, tuple)) else "?bool"),
+]

@@ -1,0 +1,103 @@
+"""Every example is rehearsed as it stands: it comes up, and a second `up` changes nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from support import PROJECT
+
+from azure_postgres_rehearsal.engine import Outcome
+from azure_postgres_rehearsal.rehearsal import Rehearsal
+
+EXAMPLES = PROJECT / "examples" / "stacks"
+NAMES = sorted(file.name.split(".")[1] for file in EXAMPLES.glob("Pulumi.*.yaml"))
+OPEN_AT_ALL_HOURS = {
+    "days": ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+    "start": "00:00",
+    "end": "23:59",
+}
+
+
+def test_there_is_one_of_each() -> None:
+    assert NAMES == ["create", "entra", "existing", "ha", "none", "private-endpoint", "prod"]
+    listed = (EXAMPLES / "README.md").read_text()
+    assert all(f"`Pulumi.{name}.yaml`" in listed for name in NAMES)
+
+
+@dataclass
+class Example:
+    """One example, up in its rehearsal."""
+
+    rehearsal: Rehearsal
+    first: Outcome
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This project with the examples as its stacks, as the README has it."""
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copy(PROJECT / "Pulumi.yaml", folder)
+    (folder / ".engine").symlink_to(PROJECT / ".engine")
+    shutil.copytree(PROJECT / "stacks", folder / "stacks", ignore=lambda *_: ["__pycache__"])
+    for name in NAMES:
+        shutil.copy(EXAMPLES / f"Pulumi.{name}.yaml", folder / "stacks")
+    return folder
+
+
+@pytest.fixture
+def example(project: Path, request: pytest.FixtureRequest) -> Iterator[Example]:
+    name = request.param
+    content = yaml.safe_load((EXAMPLES / f"Pulumi.{name}.yaml").read_text())
+    server = content["config"]["azure-postgres-cdc:server"]
+    if "window" in server.get("restart", {}):
+        server["restart"]["window"] = OPEN_AT_ALL_HOURS
+    with Rehearsal(project, name, settings={"server": server}) as rehearsal:
+        yield Example(rehearsal, rehearsal.up(capture=True))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", NAMES, indirect=True, ids=NAMES)
+def test_example_comes_up_and_stays(example: Example) -> None:
+    rehearsal = example.rehearsal
+    assert example.first.operations["create"] > 10
+    slots = "SELECT slot_name FROM pg_replication_slots WHERE plugin = 'pgoutput'"
+    with rehearsal.postgres.superuser() as connection:
+        assert connection.execute(slots).fetchall() == [("streamkap_pgoutput_slot",)]
+    assert rehearsal.azure.journal.restarts == (0 if rehearsal.management == "none" else 1)
+    assert rehearsal.azure.journal.refused == []
+    asked = len(rehearsal.azure.journal.accepted)
+    again = rehearsal.up("--refresh", capture=True)
+    assert again.changed == 0, again.text
+    assert len(rehearsal.azure.journal.accepted) == asked
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", ["entra"], indirect=True)
+def test_another_token_changes_nothing_and_none_is_kept(example: Example) -> None:
+    rehearsal = example.rehearsal
+    before = rehearsal.token()
+    rehearsal.azure.rotate_tokens()
+    assert rehearsal.token() != before
+    again = rehearsal.up(capture=True)
+    assert again.changed == 0, again.text
+    kept = "".join(
+        file.read_text(errors="replace")
+        for file in (rehearsal.postgres.folder / "rehearsal").rglob("*.json*")
+    )
+    state = str(rehearsal.engine.state())
+    for token in (before, rehearsal.token()):
+        assert token[-60:] not in kept + state + example.first.text + again.text
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", ["entra"], indirect=True)
+def test_connector_s_password_is_in_the_vault_and_opens_the_database(example: Example) -> None:
+    rehearsal = example.rehearsal
+    password = rehearsal.vault.value("psql-shop-entra-streamkap-user")
+    with rehearsal.postgres.connect("shop", "streamkap_user", password) as connection:
+        assert connection.execute("SELECT count(*) FROM public.orders").fetchone() == (0,)

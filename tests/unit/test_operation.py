@@ -1,0 +1,389 @@
+"""One operation on a busy server, over a connection that breaks: patience, and one line."""
+
+from __future__ import annotations
+
+import re
+import socket
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import tenacity
+from azure.core.exceptions import HttpResponseError, ServiceRequestError
+from tests.unit.fake_azure import CUT, HALF, PATH, Answer, FakeAzure, error
+
+from azure_postgres_cdc.azure import identity, operation
+from azure_postgres_cdc.azure.client import FlexibleServer
+from azure_postgres_cdc.azure.operation import (
+    BUSY_CODES,
+    BUSY_SECONDS,
+    NOTE_SECONDS,
+    OPERATION_SECONDS,
+    Busy,
+    LostSight,
+    code_of,
+    explained,
+    until,
+)
+from azure_postgres_cdc.errors import CdcError
+
+RESTART = "POST cdc-1/restart"
+BUSY = error(409, "ServerIsBusy", "Another operation is under way.\nDetails.")
+
+
+class Clock:
+    """Time that passes only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.naps: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(operation, "time", found)
+    monkeypatch.setattr(tenacity, "time", found)
+    monkeypatch.setattr("tenacity.nap.time", found)
+    return found
+
+
+def restart() -> None:
+    FlexibleServer.at(PATH).restart()
+
+
+def refused() -> str:
+    with pytest.raises(CdcError) as caught:
+        restart()
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# Busy
+
+
+@pytest.mark.parametrize("code", sorted(BUSY_CODES))
+def test_busy_server_is_asked_again(
+    azure: FakeAzure, capsys: pytest.CaptureFixture[str], code: str
+) -> None:
+    azure.plan(RESTART, error(409, code))
+    restart()
+    assert azure.changes == [RESTART] * 2
+    assert capsys.readouterr().err == (
+        "restart server cdc-1: another operation is under way on the server; waiting, "
+        "0 s so far, 15 min at most\n"
+    )
+
+
+def test_busy_codes_are_those_that_azure_has() -> None:
+    assert {"ServerBusy", "ServerIsBusy", "ServerIsNotReady"} == BUSY_CODES
+
+
+@pytest.mark.usefixtures("clock")
+def test_operation_that_ends_with_busy_is_begun_again(azure: FakeAzure) -> None:
+    """It was accepted, and lost against another one afterwards."""
+    failed = {"status": "Failed", "error": {"code": "ServerIsBusy", "message": "later"}}
+    azure.plan("GET operation", (200, failed))
+    restart()
+    assert azure.changes == [RESTART] * 2
+
+
+def test_server_that_stays_busy_is_given_up_with_a_remedy(
+    azure: FakeAzure, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.plan(RESTART, *[BUSY] * 1000)
+    assert refused() == (
+        "cannot restart server cdc-1 in resource group rg-cdc: ServerIsBusy: Another operation is "
+        "under way. Remedy: another operation went on for more than 15 min; look at the server's "
+        "activity log for whose it is, wait for it, then run pulumi up again"
+    )
+    waited = clock.now - 1000
+    assert BUSY_SECONDS <= waited <= BUSY_SECONDS + max(clock.naps)
+    assert max(clock.naps) <= 30
+    lines = capsys.readouterr().err.splitlines()
+    told = [int(found[1]) for line in lines if (found := re.search(r"waiting, (\d+) s", line))]
+    assert len(told) == len(lines)
+    assert told[0] == 0
+    assert all(later - earlier >= NOTE_SECONDS for earlier, later in pairwise(told))
+    assert told[-1] > BUSY_SECONDS - 2 * 60
+
+
+def test_busy_server_is_left_more_and_more_time(azure: FakeAzure, clock: Clock) -> None:
+    azure.plan(RESTART, *[BUSY] * 1000)
+    refused()
+    assert len(azure.changes) < 120
+    assert clock.naps[0] <= 1
+    assert sum(clock.naps[:4]) <= 1 + 2 + 4 + 8
+
+
+# The connection breaks
+
+
+@pytest.mark.parametrize("answer", [CUT, HALF], ids=["cut", "half"])
+def test_what_may_have_happened_is_not_begun_twice(
+    azure: FakeAzure, capsys: pytest.CaptureFixture[str], answer: Answer
+) -> None:
+    """Whether the restart has begun, nobody knows: once more, and the server is down twice."""
+    azure.plan(RESTART, answer)
+    restart()
+    assert azure.changes == [RESTART]
+    assert azure.asked[-1] == "GET cdc-1"
+    line = capsys.readouterr().err
+    assert line.startswith("restart server cdc-1: the connection to Azure broke (")
+    assert line.endswith("); looking what became of it\n")
+    assert line.count("\n") == 1
+
+
+def test_cut_while_polling_waits_until_the_server_is_ready(azure: FakeAzure, clock: Clock) -> None:
+    states = iter(["Updating", "Updating", "Ready"])
+
+    def next_state() -> None:
+        azure.server.properties["state"] = next(states)
+
+    azure.plan("GET operation", *[CUT] * 4)  # the SDK asks three times more by itself
+    azure.plan("GET cdc-1", *[next_state] * 3)
+    restart()
+    assert azure.changes == [RESTART]
+    assert azure.asked[-3:] == ["GET cdc-1"] * 3
+    assert len(clock.naps) == 2
+
+
+def test_short_cut_while_polling_is_not_even_noticed(
+    azure: FakeAzure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.plan("GET operation", CUT)
+    restart()
+    assert azure.asked == [RESTART, "GET operation", "GET operation"]
+    assert capsys.readouterr().err == ""
+
+
+def test_server_that_never_comes_back_is_given_up(
+    azure: FakeAzure, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.plan(RESTART, CUT)
+    azure.server.properties["state"] = "Updating"
+    text = refused()
+    assert text.startswith("cannot restart server cdc-1: the connection to Azure broke and the op")
+    assert text.endswith(
+        "Remedy: look at the server's activity log in the portal, then run pulumi up again"
+    )
+    assert OPERATION_SECONDS < clock.now - 1000 <= OPERATION_SECONDS + 5
+    lines = capsys.readouterr().err.splitlines()[1:]
+    assert 100 < len(lines) <= OPERATION_SECONDS / NOTE_SECONDS
+    assert all(line.startswith("still waiting: server cdc-1 is busy; ") for line in lines)
+
+
+def test_refusal_while_looking_is_told(azure: FakeAzure) -> None:
+    azure.plan(RESTART, CUT)
+    azure.plan("GET cdc-1", error(403, "AuthorizationFailed"))
+    assert refused() == (
+        "cannot restart server cdc-1 in resource group rg-cdc: AuthorizationFailed: it is so. "
+        "Remedy: ask for the role Contributor on the server"
+    )
+
+
+# Waiting
+
+
+def test_until_asks_at_once_and_then_less_and_less_often(clock: Clock) -> None:
+    answers = iter([False, None, False, True])
+
+    def condition() -> bool:
+        found = next(answers)
+        if found is None:
+            raise ServiceRequestError("no connection")
+        return found
+
+    assert until(condition, "it takes time") is True
+    assert clock.naps == sorted(clock.naps)
+    assert len(clock.naps) == 3
+
+
+def test_until_gives_up_and_says_meanwhile_that_it_waits(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert until(lambda: False, "it takes time") is False
+    assert max(clock.naps) == 5
+    first = capsys.readouterr().err.splitlines()[0]
+    assert re.fullmatch(r"still waiting: it takes time; 3\d s so far", first)
+
+
+class Poller:
+    """An operation that is done after some looks at it, of half a minute each."""
+
+    def __init__(self, clock: Clock, looks: int) -> None:
+        self.clock, self.looks = clock, looks
+        self.asked_for_result = False
+
+    def done(self) -> bool:
+        return self.looks <= 0
+
+    def wait(self, seconds: float) -> None:
+        self.looks -= 1
+        self.clock.sleep(seconds)
+
+    def result(self) -> None:
+        self.asked_for_result = True
+
+
+def test_long_operation_says_every_half_minute_that_it_goes_on(
+    clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    poller = Poller(clock, looks=4)
+    operation.run(lambda: poller, what="grow")
+    assert capsys.readouterr().err == "grow: 30 s so far\ngrow: 60 s so far\ngrow: 90 s so far\n"
+    assert poller.asked_for_result
+
+
+def test_operation_without_an_end_is_given_up(clock: Clock) -> None:
+    with pytest.raises(CdcError) as caught:
+        operation.run(lambda: Poller(clock, looks=10_000), what="grow")
+    assert str(caught.value) == (
+        "grow: Azure has not finished after 60 min. Remedy: look at the server's activity log in "
+        "the portal, then run pulumi up again"
+    )
+
+
+def test_nothing_to_do_is_nothing_to_wait_for(clock: Clock) -> None:
+    asked: list[tuple[str, ...]] = []
+    operation.run(lambda *given: asked.append(given), "a", "b", what="nothing")
+    assert (asked, clock.naps) == ([("a", "b")], [])
+
+
+# Azure's errors
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "remedy"),
+    [
+        (403, "AuthorizationFailed", "ask for the role Contributor on the server"),
+        (
+            404,
+            "ResourceNotFound",
+            "check server.name and server.resourceGroup, and the subscription",
+        ),
+        (404, "ResourceGroupNotFound", "check server.resourceGroup and the subscription"),
+        (404, "SubscriptionNotFound", "check the subscription (azure-native:subscriptionId)"),
+        (
+            409,
+            "ServerUnavailableForOperation",
+            "start the server, then run pulumi up again",
+        ),
+        (
+            400,
+            "InvalidParameterValue",
+            "look at the server's activity log in the portal, then run pulumi up again",
+        ),
+    ],
+)
+def test_azure_s_errors_have_a_remedy_and_are_not_repeated(
+    azure: FakeAzure, status: int, code: str, remedy: str
+) -> None:
+    azure.plan(RESTART, error(status, code))
+    assert refused() == (
+        f"cannot restart server cdc-1 in resource group rg-cdc: {code}: it is so. Remedy: {remedy}"
+    )
+    assert azure.asked == [RESTART]
+
+
+def test_operation_that_fails_says_why(azure: FakeAzure) -> None:
+    failed = {"status": "Failed", "error": {"code": "DiskFull", "message": "No space.\nDetails"}}
+    azure.plan("GET operation", (200, failed))
+    assert refused() == (
+        "cannot restart server cdc-1 in resource group rg-cdc: DiskFull: No space. Remedy: look at "
+        "the server's activity log in the portal, then run pulumi up again"
+    )
+    assert azure.changes == [RESTART]
+
+
+def test_login_that_azure_refuses_has_its_own_remedy(azure: FakeAzure) -> None:
+    azure.plan(RESTART, error(401, "InvalidAuthenticationToken", "The token has expired."))
+    assert refused() == (
+        "cannot restart server cdc-1: Azure did not accept the credential: "
+        f"InvalidAuthenticationToken: The token has expired. Remedy: {identity.LOGIN_REMEDY}"
+    )
+
+
+def test_answer_that_is_not_azure_s_is_one_line_too(azure: FakeAzure) -> None:
+    azure.plan(RESTART, (418, {"teapot": True}))
+    assert refused().startswith("cannot restart server cdc-1 in resource group rg-cdc: ")
+
+
+@pytest.mark.parametrize(
+    ("raised", "text"),
+    [
+        (
+            Busy(),
+            "cannot grow server s in resource group g: Busy. Remedy: another operation went on for "
+            "more than 15 min; look at the server's activity log for whose it is, wait for it, "
+            "then run pulumi up again",
+        ),
+        (
+            LostSight("it broke"),
+            "cannot grow server s: the connection to Azure broke and the operation did not take "
+            "effect: it broke. Remedy: look at the server's activity log in the portal, then run "
+            "pulumi up again",
+        ),
+    ],
+)
+def test_states_are_explained(raised: Exception, text: str) -> None:
+    with pytest.raises(CdcError) as caught, explained("grow", "s", "g"):
+        raise raised
+    assert str(caught.value) == text
+
+
+@pytest.mark.parametrize("raised", [KeyError("x"), CdcError("as it is")])
+def test_other_errors_pass(raised: Exception) -> None:
+    with pytest.raises(type(raised)) as caught, explained("grow", "s", "g"):
+        raise raised
+    assert caught.value is raised
+
+
+def test_errors_without_azure_s_word_have_no_code() -> None:
+    without: list[Any] = [Busy(), ValueError(), HttpResponseError("an answer without a body")]
+    assert [code_of(item) for item in without] == [""] * 3
+
+
+def test_azure_out_of_reach_has_its_own_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    monkeypatch.setenv(identity.ENDPOINT_VARIABLE, f"http://127.0.0.1:{port}")
+    with pytest.raises(CdcError) as caught:
+        FlexibleServer.at(PATH).facts()
+    text = str(caught.value)
+    assert text.startswith("cannot look at server cdc-1 in resource group rg-cdc: ")
+    assert text.endswith(
+        "Remedy: check the way to Azure's management API (network, proxy), then run pulumi up again"
+    )
+    assert "\n" not in text
+
+
+def test_token_that_expires_meanwhile_has_the_login_s_remedy(azure: FakeAzure) -> None:
+    azure.plan("GET operation", error(401, "ExpiredAuthenticationToken", "It has expired."))
+    assert refused() == (
+        "cannot restart server cdc-1: Azure did not accept the credential: "
+        f"ExpiredAuthenticationToken: It has expired. Remedy: {identity.LOGIN_REMEDY}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("one\ntwo", "one"),
+        ("  one.\n", "one"),
+        ("", "ValueError"),
+        # What requests and urllib3 wrap around each other
+        ("('Connection aborted.', RemoteDisconnected('Remote end closed'))", "Connection aborted."),
+        ("(a, b)", "(a, b)"),
+    ],
+)
+def test_first_line_of_an_error(text: str, line: str) -> None:
+    assert identity.first_line(ValueError(text)) == line
