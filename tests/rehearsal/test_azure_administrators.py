@@ -55,7 +55,7 @@ def azure(emulated: EmulatedAzure, postgres: EmbeddedPostgres) -> Iterator[Emula
     yield emulated
     emulated.operations.wait()
     emulated.behaviour.write_seconds = emulated.behaviour.restart_seconds = 0
-    emulated.behaviour.shared_databases = True
+    emulated.behaviour.shared_databases = False
     administrators = emulated.servers[0].administrators
     with postgres.superuser() as connection:
         for found in administrators.as_list():
@@ -155,9 +155,10 @@ class TestMicrosoftsClient:
 
 
 class TestRights:
-    def test_databases_belong_to_all_administrators(
-        self, server: FlexibleServer, postgres: EmbeddedPostgres
+    def test_databases_may_belong_to_all_administrators(
+        self, azure: EmulatedAzure, server: FlexibleServer, postgres: EmbeddedPostgres
     ) -> None:
+        azure.behaviour.shared_databases = True
         server.administrators.write(OBJECT, administrator())
         server.databases.write("later", {})
         try:
@@ -170,10 +171,9 @@ class TestRights:
             server.databases.delete("later")
 
     def test_what_was_seen_on_azure(
-        self, azure: EmulatedAzure, server: FlexibleServer, postgres: EmbeddedPostgres
+        self, server: FlexibleServer, postgres: EmbeddedPostgres
     ) -> None:
         """terraform-provider-postgresql#500, terraform-provider-azurerm#27895."""
-        azure.behaviour.shared_databases = False
         server.administrators.write(OBJECT, administrator())
         server.databases.write("later", {})
         try:

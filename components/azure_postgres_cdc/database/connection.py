@@ -21,15 +21,19 @@ ENTRA = "entra"
 
 _NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
 _NOT_UP = "wait until the server is up"
+_LOGIN = "check connection.user and adminPassword"
+_ENTRA_LOGIN = (
+    "check connection.user: it is the Entra administrator that is logged in to Azure here"
+)
 # Which words of libpq's message lead to which remedy. The first that is found counts.
 _REMEDIES = (
     (
         "password authentication failed",
-        "check connection.user and adminPassword (with auth: entra, who is logged in to Azure)",
+        _LOGIN,
     ),
     (
         "no password supplied",
-        "check connection.user and adminPassword (with auth: entra, who is logged in to Azure)",
+        _LOGIN,
     ),
     ("no pg_hba.conf entry", "check connection.sslMode; Azure lets in TLS connections only"),
     ("does not support SSL", "turn TLS on at the server, or set connection.sslMode to disable"),
@@ -104,6 +108,8 @@ def connect(
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         remedy = _remedy(reason)
+        if remedy == _LOGIN and connection.get("auth") == ENTRA:
+            remedy = _ENTRA_LOGIN
         kind = Unreachable if remedy in (_NO_ROUTE, _NOT_UP) else CdcError
         raise kind(
             f"cannot connect to database {database} on {where} as {connection['user']}: {reason}. "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -116,7 +117,8 @@ def _check_values(connection: Connection, required: Mapping[str, str]) -> None:
 def _wait(props: Props) -> None:
     try:
         for attempt in Retrying(
-            retry=retry_if_exception_type((_NotYet, Unreachable)),
+            # A restart may end the connection in the middle of the question, too.
+            retry=retry_if_exception_type((_NotYet, Unreachable, psycopg.OperationalError)),
             wait=wait_fixed(1),
             stop=stop_after_delay(WAIT_SECONDS),
         ):
