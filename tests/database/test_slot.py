@@ -228,6 +228,28 @@ def test_slot_replaced_by_hand_with_another_kind_is_refused(
         shop.run(f"SELECT pg_drop_replication_slot('{name}')")
 
 
+def test_slot_that_postgresql_invalidated_is_lost_too(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """It is still there, and nothing can be read from it any more."""
+    managed.up()
+    shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        for number in range(4):
+            shop.run(f"INSERT INTO public.orders VALUES ({number})")
+            shop.run("SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
+    finally:
+        shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    for text in (managed.refusal(), managed.failure(managed.refresh)):
+        assert text.startswith(
+            f"replication slot {name} of database {shop.name} was invalidated by PostgreSQL "
+            f"(wal_removed): every change since LSN {managed.outputs['createdAtLsn']} is lost"
+        )
+        assert "Remedy: stop the source; SELECT pg_drop_replication_slot of it" in text
+
+
 # Going
 
 

@@ -31,8 +31,11 @@ _CREATE_TIMEOUT_SECONDS = 300
 _PEEK_TIMEOUT_SECONDS = 60
 
 _FIND = """
-SELECT slot_type, plugin, database, active, confirmed_flush_lsn::text
-FROM pg_replication_slots WHERE slot_name = %s
+SELECT slot_type, plugin, database, active, confirmed_flush_lsn::text,
+       -- by way of JSON, because older versions lack the columns
+       CASE WHEN to_jsonb(s) ->> 'wal_status' = 'lost'
+            THEN coalesce(to_jsonb(s) ->> 'invalidation_reason', 'wal_removed') END
+FROM pg_replication_slots s WHERE slot_name = %s
 """
 _WRITERS = """
 SELECT format('%s (%s, open for %s s)', pid, usename,
@@ -114,7 +117,7 @@ def _find(connection: Connection, name: str) -> dict[str, Any] | None:
     found = rows(connection, _FIND, name)
     if not found:
         return None
-    keys = ("type", "plugin", "database", "active", "confirmedFlushLsn")
+    keys = ("type", "plugin", "database", "active", "confirmedFlushLsn", "invalidated")
     return dict(zip(keys, found[0], strict=True))
 
 
@@ -130,6 +133,8 @@ def _require(connection: Connection, props: Props) -> Props:
             f"{found['plugin']} on database {found['database']}, needed a logical one of {PLUGIN} "
             f"on {database}. Remedy: drop it once its owner agrees, or choose another slot name"
         )
+    if found["invalidated"]:
+        raise CdcError(_invalidated(props, found))
     return {"createdAtLsn": props.get("createdAtLsn") or found["confirmedFlushLsn"]}
 
 
@@ -142,6 +147,17 @@ def _lost(props: Props) -> str:
         "created again, because the connector would go on in silence with a gap. Remedy: stop the "
         "source; pulumi state unprotect --all; pulumi state delete with the slot's URN (pulumi "
         "stack --show-urns); pulumi up; resume the source and snapshot every captured table"
+    )
+
+
+def _invalidated(props: Props, found: Props) -> str:
+    return (
+        f"replication slot {props['name']} of database {props['database']} was invalidated by "
+        f"PostgreSQL ({found['invalidated']}): every change since LSN {found['confirmedFlushLsn']} "
+        "is lost to the connector. It is not replaced without a word. Remedy: stop the source; "
+        "SELECT pg_drop_replication_slot of it; pulumi state unprotect --all; pulumi state delete "
+        "with the slot's URN (pulumi stack --show-urns); pulumi up; resume the source and snapshot "
+        "every captured table"
     )
 
 
