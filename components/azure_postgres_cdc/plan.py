@@ -46,6 +46,9 @@ class ConnectorArgs(TypedDict):
     """Make the heartbeat table, for quiet databases. Default false; not with `read-only`."""
     replicaIdentityFull: NotRequired[bool | Sequence[str]]
     """REPLICA IDENTITY FULL for every captured table, or for these. Default false."""
+    allowWithoutIdentity: NotRequired[Sequence[str]]
+    """Captured tables that rows are only ever inserted into: they may be published without a
+    replica identity, though UPDATE and DELETE on them would then fail. Default: none."""
     owners: NotRequired[Sequence[str]]
     """Roles that create tables in the captured schemas. Default: the administrator."""
     form: NotRequired[FormArgs]
@@ -65,6 +68,7 @@ class Plan:
     signal_schema: str | None
     heartbeat_schema: str | None
     full_identity: CaptureArgs | None
+    allow_without_identity: tuple[str, ...]
     owners: tuple[str, ...]
     form: FormArgs
 
@@ -84,6 +88,7 @@ class Plan:
             signal_schema=signal_schema,
             heartbeat_schema=heartbeat_schema if args.get("heartbeat") else None,
             full_identity=_full_identity(args),
+            allow_without_identity=tuple(args.get("allowWithoutIdentity", ())),
             owners=tuple(args.get("owners") or (administrator,)),
             form=form,
         )
@@ -114,6 +119,11 @@ def _full_identity(args: ConnectorArgs) -> CaptureArgs | None:
 
 def own_table_schemas(plans: Sequence[Plan]) -> set[str]:
     return {table.schema for plan in plans for table in plan.own_tables}
+
+
+def captured_by(plans: Sequence[Plan]) -> set[str]:
+    """The schemas that any of the connectors captures by name."""
+    return {schema for plan in plans for schema in plan.schemas or ()}
 
 
 def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
@@ -149,6 +159,7 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     full = args.get("replicaIdentityFull", False)
     yield from _table_faults("capture.tables", args["capture"].get("tables", ()))
     yield from _table_faults("replicaIdentityFull", () if isinstance(full, bool) else full)
+    yield from _table_faults("allowWithoutIdentity", args.get("allowWithoutIdentity", ()))
     for item in args["capture"].get("schemas", ()):
         yield from (f"capture.schemas: {item!r} {fault}" for fault in _named(item))
     for item in args.get("owners", ()):

@@ -82,6 +82,7 @@ class Database(SettingsModel):
     snapshots: Literal["signal-table", "read-only"] = "signal-table"
     heartbeat: StrictBool = False
     replicaIdentityFull: YesNoOrTables = False  # noqa: N815
+    allowWithoutIdentity: tuple[Table, ...] = ()  # noqa: N815
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
     user: RoleName | None = None
@@ -100,6 +101,7 @@ class Database(SettingsModel):
             "snapshots": self.snapshots,
             "heartbeat": self.heartbeat,
             "replicaIdentityFull": full if isinstance(full, bool) else list(full),
+            "allowWithoutIdentity": list(self.allowWithoutIdentity),
             "owners": list(self.owners),
             "form": self.connector.arguments(),
         }

@@ -16,6 +16,7 @@ from azure_postgres_cdc.database.publication import Publication
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentity
 from azure_postgres_cdc.database.signal_table import SignalTable
 from azure_postgres_cdc.database.slot import ReplicationSlot
+from azure_postgres_cdc.database.table_owners import TableOwners
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.names import (
     DEFAULT_ROLE,
@@ -28,6 +29,7 @@ from azure_postgres_cdc.plan import (
     ConnectorArgs,
     Plan,
     access_of,
+    captured_by,
     faults_of,
     own_table_schemas,
 )
@@ -68,17 +70,30 @@ class CdcSource(pulumi.ComponentResource):
         self._connection = self._server.connection
         self._database = args["database"]
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
+        owners = self._owners(plans)
         schemas = self._own_schemas(plans)
-        grants = self._grants(plans, schemas)
+        grants = self._grants(plans, [owners, *schemas])
         # Read-only connectors have no tables of their own, so the grants are always in the chain.
         ready = [*grants, *self._own_tables(plans, grants)]
         ready += self._replica_identity(plans, ready)
         self.connectors = [self._connector(plan, ready) for plan in plans]
         self.register_outputs({"connectors": self.connectors})
 
+    def _owners(self, plans: Sequence[Plan]) -> pulumi.Resource:
+        """Whoever owns the captured schemas' tables, looked at before anything is granted."""
+        schemas = (
+            None if any(plan.schemas is None for plan in plans) else sorted(captured_by(plans))
+        )
+        return TableOwners(
+            f"{self._name}-owners",
+            self._connection,
+            self._database,
+            schemas,
+            self._options(self._server.roles.resources),
+        )
+
     def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
         """The schemas of the connector's tables, where they are not the application's."""
-        captured = {schema for plan in plans for schema in plan.schemas or ()}
         return [
             postgresql.Schema(
                 f"{self._name}-{schema}",
@@ -86,11 +101,11 @@ class CdcSource(pulumi.ComponentResource):
                 database=self._database,
                 opts=self._options(self._server.roles.resources, plugin=True),
             )
-            for schema in sorted(own_table_schemas(plans) - captured - {"public"})
+            for schema in sorted(own_table_schemas(plans) - captured_by(plans) - {"public"})
         ]
 
     def _grants(
-        self, plans: Sequence[Plan], schemas: Sequence[pulumi.Resource]
+        self, plans: Sequence[Plan], before: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
         """Each role's grants, once, however many connectors use the role.
 
@@ -99,7 +114,7 @@ class CdcSource(pulumi.ComponentResource):
         """
         made: list[pulumi.Resource] = []
         for role in sorted({plan.role for plan in plans}):
-            after = [*self._server.roles.resources, *schemas, *made]
+            after = [*self._server.roles.resources, *before, *made]
             made += role_grants(
                 self._name,
                 self._connection,
@@ -159,6 +174,7 @@ class CdcSource(pulumi.ComponentResource):
             plan.capture,
             plan.own_tables,
             plan.full_identity,
+            plan.allow_without_identity,
             self._options(after, protect=True),
         )
         ReplicationSlot(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -37,6 +38,7 @@ def publication(shop: Shop, capture: dict[str, Any], **inputs: Any) -> Managed:
             "capture": capture,
             "ownTables": [],
             "fullIdentity": {},
+            "allowWithoutIdentity": [],
             "role": "not made yet",
             **inputs,
         },
@@ -199,9 +201,7 @@ def test_published_table_that_changes_hands_stays_published(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("tables")
-def test_table_without_identity_gives_a_warning(
-    shop: Shop, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_table_that_the_application_could_not_update_any_more_is_refused(shop: Shop) -> None:
     shop.run(
         "CREATE TABLE public.bare (id int)",
         "CREATE TABLE public.nothing (id int PRIMARY KEY)",
@@ -216,11 +216,29 @@ def test_table_without_identity_gives_a_warning(
         listed(*(f"public.{name}" for name in names)),
         fullIdentity=listed("public.to_be_full"),
     )
-    managed.preview()
-    assert capfd.readouterr().err == (
-        "warning: public.bare, public.nothing: no primary key and no replica identity, so that "
-        "UPDATE and DELETE fail for the application once published; add to replicaIdentityFull\n"
+    refusal = (
+        "{}: no primary key and no replica identity, so that UPDATE and DELETE would fail for the "
+        "application once published. Remedy: add a primary key, add them to replicaIdentityFull, "
+        "or, where rows are only ever inserted, to allowWithoutIdentity"
     )
+    assert managed.refusal() == refusal.format("public.bare, public.nothing")
+    assert managed.refusal(allowWithoutIdentity=["public.bare"]) == refusal.format("public.nothing")
+    managed.up(allowWithoutIdentity=["public.bare", "public.nothing"])
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        shop.run("UPDATE public.bare SET id = 1")
+
+
+def test_partitions_count_for_themselves(shop: Shop) -> None:
+    """Rows are in them, and PostgreSQL looks at their own identity."""
+    shop.run(
+        "CREATE TABLE public.events (id int, day date) PARTITION BY RANGE (day)",
+        "CREATE TABLE public.events_1 PARTITION OF public.events DEFAULT",
+    )
+    managed = publication(shop, listed("public.events"))
+    assert managed.refusal().startswith("public.events_1: no primary key and no replica identity")
+    shop.run("ALTER TABLE public.events_1 ADD PRIMARY KEY (id)")
+    managed.up()
+    shop.run("INSERT INTO public.events VALUES (1, now())", "UPDATE public.events SET id = 2")
 
 
 # Schemas

@@ -188,6 +188,10 @@ def test_good_arguments_have_no_fault() -> None:
             ["replicaIdentityFull: 'orders' is not of the form schema.table"],
         ),
         (
+            {"allowWithoutIdentity": ["orders"]},
+            ["allowWithoutIdentity: 'orders' is not of the form schema.table"],
+        ),
+        (
             {"owners": ["x" * 64]},
             [f"owners: '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63"],
         ),

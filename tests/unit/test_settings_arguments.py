@@ -38,6 +38,7 @@ def test_defaults_are_the_page_s() -> None:
                 "snapshots": "signal-table",
                 "heartbeat": False,
                 "replicaIdentityFull": False,
+                "allowWithoutIdentity": [],
                 "owners": [],
                 "form": {
                     "sslMode": "require",
@@ -72,6 +73,7 @@ def test_everything_can_be_said() -> None:
                     "owners": ["app"],
                     "heartbeat": True,
                     "replicaIdentityFull": ["Sales.Orders"],
+                    "allowWithoutIdentity": ["Sales.Log"],
                     "publication": "pub",
                     "slot": "slot_1",
                     "user": "own_user",
@@ -101,6 +103,7 @@ def test_everything_can_be_said() -> None:
         "snapshots": "signal-table",
         "heartbeat": True,
         "replicaIdentityFull": ["sales.orders"],
+        "allowWithoutIdentity": ["sales.log"],
         "owners": ["app"],
         "form": {
             "name": "prod-shop",

@@ -18,7 +18,8 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.dynamic import CdcProvider, Props
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -62,7 +63,10 @@ class PublicationProvider(CdcProvider):
             published = _parsed(there["tables"]) if there else set()
             found = _captured(connection, news, there)
             if news["capture"] != news["fullIdentity"]:
-                _warn_without_identity(connection, found, news["fullIdentity"].get("tables", ()))
+                full = news["fullIdentity"].get("tables", ())
+                check_identities(
+                    connection, found, _parsed([*full, *news.get("allowWithoutIdentity", ())])
+                )
             members = [] if _all_tables(news) else sorted({*found, *_own(news)})
             repair = set(members) - published if olds else set()
             repair.update(tables.unreadable(connection, found, news["role"]) if olds else ())
@@ -145,6 +149,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         capture: CaptureArgs,
         own_tables: Sequence[TableName] = (),
         full_identity: CaptureArgs | None = None,
+        allow_without_identity: Sequence[str] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
@@ -155,6 +160,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "capture": normalised(capture),
             "ownTables": [str(table) for table in own_tables],
             "fullIdentity": normalised(full_identity) if full_identity else {},
+            "allowWithoutIdentity": sorted(set(allow_without_identity)),
             "tables": None,  # an output: what is published now
         }
         super().__init__(PublicationProvider(), resource_name, props, opts)
@@ -305,22 +311,3 @@ def _vanished(props: Props) -> str:
         "with the publication's URN (pulumi stack --show-urns; the slot leaves the state too, and "
         "is adopted again); pulumi up; resume the source and snapshot every captured table"
     )
-
-
-def _warn_without_identity(
-    connection: Connection, found: Sequence[TableName], full_identity: Sequence[str]
-) -> None:
-    """UPDATE and DELETE on such a table fail for the application once it is published."""
-    full = {TableName.parse(text) for text in full_identity}
-    without = [
-        table.name
-        for table in tables.describe(connection, found)
-        if not table.has_identity and table.name not in full
-    ]
-    if without:
-        warn(
-            [
-                f"{listed(without)}: no primary key and no replica identity, so that UPDATE and "
-                "DELETE fail for the application once published; add to replicaIdentityFull"
-            ]
-        )
