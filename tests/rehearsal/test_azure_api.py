@@ -32,12 +32,6 @@ from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 NOWHERE = "/subscriptions/00000000-0000-0000-0000-000000000000"
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
 @pytest.fixture
 def azure() -> Iterator[EmulatedAzure]:
     with EmulatedAzure() as emulated:

@@ -25,12 +25,6 @@ from azure_postgres_rehearsal.azure_api import EmulatedAzure, FlexibleServer, St
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
 @pytest.fixture
 def azure() -> Iterator[EmulatedAzure]:
     with EmulatedAzure() as emulated:

@@ -16,12 +16,6 @@ from azure_postgres_rehearsal.plugins.protocol import ProviderError, ResourceTyp
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:
         emulated.add_server(GROUP, NAME, postgres)

@@ -64,12 +64,6 @@ Client = PostgreSQLManagementClient
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:
         emulated.add_server(GROUP, NAME, postgres)

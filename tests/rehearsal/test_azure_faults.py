@@ -27,12 +27,6 @@ DELAY = "wal_sender_timeout"
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:
         emulated.add_server(GROUP, NAME, postgres)

@@ -15,12 +15,6 @@ BURSTABLE = {"name": "Standard_B1ms", "tier": "Burstable"}
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def replica_postgres() -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(17) as server:
         yield server

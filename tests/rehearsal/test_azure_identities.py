@@ -30,12 +30,6 @@ SCOPE = f"{RESOURCE}/.default"
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:
         server = emulated.add_server(

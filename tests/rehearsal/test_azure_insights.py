@@ -29,12 +29,6 @@ SINGLE = "Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria"
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:
         emulated.add_server(GROUP, NAME, postgres)

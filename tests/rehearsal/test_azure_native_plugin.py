@@ -26,12 +26,6 @@ SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 Properties = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
 @pytest.fixture
 def azure() -> Iterator[EmulatedAzure]:
     with EmulatedAzure(SUBSCRIPTION) as emulated:

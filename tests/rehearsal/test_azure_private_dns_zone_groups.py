@@ -33,12 +33,6 @@ from azure_postgres_rehearsal.plugins.azure_native import AzureNative, network_k
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def emulated(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with azure_with_servers(postgres) as azure:
         yield azure

@@ -34,12 +34,6 @@ from azure_postgres_rehearsal.plugins.protocol import InitError, ProviderError
 
 
 @pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def emulated(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with azure_with_servers(postgres) as azure:
         yield azure

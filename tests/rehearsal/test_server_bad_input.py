@@ -5,7 +5,6 @@ The table below is part of docs/faults.md. What a setting alone gets wrong is in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from server_fault_support import (
     check_documented,
     check_one_line_and_the_next_up,
     check_up,
-    one_server,
 )
 from server_support import Stack
 
@@ -124,18 +122,6 @@ BAD_INPUT = [
 
 # The SDK leaves the socket of an answer that is cut off to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture
-def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
-    with one_server(postgres) as emulated:
-        yield emulated
 
 
 @pytest.mark.parametrize("fault", BAD_INPUT, ids=lambda fault: fault.name)

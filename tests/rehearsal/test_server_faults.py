@@ -5,7 +5,6 @@ The table below is part of docs/faults.md. What `up` sits out is in test_server_
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from server_fault_support import (
     Fault,
     check_documented,
     check_one_line_and_the_next_up,
-    one_server,
 )
 
 from azure_postgres_rehearsal.azure_api import EmulatedAzure
@@ -201,18 +199,6 @@ FAULTS = [
 
 # The SDK leaves the socket of an answer that is cut off to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture
-def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
-    with one_server(postgres) as emulated:
-        yield emulated
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)

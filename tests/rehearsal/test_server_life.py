@@ -26,12 +26,6 @@ def postgres() -> Iterator[EmbeddedPostgres]:
 
 
 @pytest.fixture
-def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
-    with one_server(postgres) as azure:
-        yield azure
-
-
-@pytest.fixture
 def stack(azure: EmulatedAzure, postgres: EmbeddedPostgres) -> Stack:
     return Stack(azure, postgres, dict(ALLOWED))
 

@@ -6,7 +6,6 @@ The table below is part of docs/faults.md. What stops `up` is in test_server_fau
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +20,6 @@ from server_fault_support import (
     FastForward,
     check_documented,
     check_up,
-    one_server,
 )
 from server_support import Stack
 
@@ -168,18 +166,6 @@ SAT_OUT = [
 
 # The SDK leaves the socket of an answer that is cut off to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
-
-
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
-@pytest.fixture
-def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
-    with one_server(postgres) as emulated:
-        yield emulated
 
 
 @pytest.mark.parametrize("patience", SAT_OUT, ids=lambda patience: patience.name)

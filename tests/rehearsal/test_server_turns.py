@@ -32,12 +32,6 @@ RESTART = {"method": "POST", "path": "/restart$"}
 WAITING = "another operation is under way on the server; waiting, "
 
 
-@pytest.fixture(scope="module")
-def postgres() -> Iterator[EmbeddedPostgres]:
-    with EmbeddedPostgres(17) as server:
-        yield server
-
-
 @pytest.fixture
 def azure(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
     with one_server(postgres) as emulated:
