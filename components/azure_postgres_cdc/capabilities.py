@@ -16,6 +16,7 @@ _VERSIONS = {
     "publish_via_partition_root": (13, None),
     "read-only snapshots": (13, None),
     "FOR TABLES IN SCHEMA": (15, None),
+    "CREATEROLE only with the ADMIN option": (16, None),
     "pg_failover_slots": (OLDEST_ON_AZURE, 16),
     "sync_replication_slots": (17, None),
     "failover slots": (17, None),

@@ -114,6 +114,13 @@ class CdcProvider(ResourceProvider):
         return "/".join(str(props[key]) for key in self.identity)
 
 
+class ConvergingProvider(CdcProvider):
+    """One whose `make` brings what is there in line too, so that a change is the same again."""
+
+    def change(self, olds: Props, news: Props) -> Props:
+        return olds | self.make(news)
+
+
 def differing(outputs: Mapping[str, Any], inputs: Mapping[str, Any]) -> list[str]:
     """The inputs whose value is not the recorded one. Outputs that are no inputs do not count."""
     return [key for key, value in inputs.items() if key not in outputs or outputs[key] != value]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -27,25 +28,16 @@ class SettingsModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _identifier(name: str) -> str:
-    fault = identifier_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
+def _without(fault_of: Callable[[str], str | None]) -> AfterValidator:
+    """Takes a name that has no fault."""
 
+    def check(name: str) -> str:
+        fault = fault_of(name)
+        if fault:
+            raise ValueError(fault)
+        return name
 
-def _role(name: str) -> str:
-    fault = role_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
-
-
-def _slot(name: str) -> str:
-    fault = slot_fault(name)
-    if fault:
-        raise ValueError(fault)
-    return name
+    return AfterValidator(check)
 
 
 def _table(text: str) -> str:
@@ -53,7 +45,7 @@ def _table(text: str) -> str:
 
 
 def _plain_schema(name: str) -> str:
-    if not _PLAIN.fullmatch(_identifier(name)):
+    if not _PLAIN.fullmatch(name):
         raise ValueError(
             "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
             "digits and underscores"
@@ -76,11 +68,11 @@ def _server_name(name: str) -> str:
 
 
 Text = Annotated[str, Field(min_length=1)]
-Identifier = Annotated[str, AfterValidator(_identifier)]
-RoleName = Annotated[str, AfterValidator(_role)]
-SlotName = Annotated[str, AfterValidator(_slot)]
+Identifier = Annotated[str, _without(identifier_fault)]
+RoleName = Annotated[str, _without(role_fault)]
+SlotName = Annotated[str, _without(slot_fault)]
 Table = Annotated[str, AfterValidator(_table)]
-PlainSchema = Annotated[str, AfterValidator(_plain_schema)]
+PlainSchema = Annotated[Identifier, AfterValidator(_plain_schema)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]
 Whole = Annotated[int, BeforeValidator(_no_boolean)]

@@ -12,7 +12,7 @@ from pulumi.dynamic import Resource
 from pulumi_azure_native import network, privatedns
 
 from azure_postgres_cdc.azure.client import FlexibleServer
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError
 
 ALL_AZURE = "0.0.0.0"  # noqa: S104 - a firewall rule's address, nothing is bound
@@ -75,7 +75,7 @@ def firewall_fault(name: str, value: str | AddressRange) -> str:
     return ""
 
 
-class FirewallRuleProvider(CdcProvider):
+class FirewallRuleProvider(ConvergingProvider):
     """Writes a rule where it is missing or differs; waits while the server is busy."""
 
     identity = ("serverId", "name")
@@ -111,9 +111,6 @@ class FirewallRuleProvider(CdcProvider):
         if server.firewall_rule(props["name"]) != (props["first"], props["last"]):
             server.set_firewall_rule(props["name"], props["first"], props["last"])
         return props | {"isMissing": False}
-
-    def change(self, olds: Props, news: Props) -> Props:
-        return olds | self.make(news)
 
     def look(self, props: Props) -> Props:
         found = FlexibleServer.at(props["serverId"]).firewall_rule(props["name"])

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
+from azure_postgres_cdc import capabilities
+
 PGLOGICAL = "pglogical"
 PG_FAILOVER_SLOTS = "pg_failover_slots"
 MAX_WORKER_PROCESSES = 16
@@ -209,12 +211,13 @@ def requirements(
     asked = {item.name: item for item in others}
     spare = SPARE_WITH_STANDBY if high_availability else SPARE
     senders = connectors + replicas + spare
+    failover = high_availability and capabilities.has_in(PG_FAILOVER_SLOTS, version)
     needed = [
         Requirement("wal_level", "logical"),
         Requirement("max_worker_processes", str(MAX_WORKER_PROCESSES)),
         Requirement("max_replication_slots", str(senders)),
         Requirement("max_wal_senders", str(senders)),
-        *_members(pglogical=pglogical, failover=high_availability and version <= 16, asked=asked),
+        *_members(pglogical=pglogical, failover=failover, asked=asked),
         *(_slots_survive_failover(version) if high_availability else ()),
     ]
     found = {item.name: item for item in needed}
@@ -269,7 +272,7 @@ def _members(
 
 def _slots_survive_failover(version: int) -> Iterable[Requirement]:
     yield Requirement("hot_standby_feedback", "on")
-    if version >= 17:
+    if capabilities.has_in("sync_replication_slots", version):
         yield Requirement("sync_replication_slots", "on")
 
 

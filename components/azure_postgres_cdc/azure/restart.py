@@ -19,7 +19,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note, warn
 from azure_postgres_cdc.errors import CdcError
 
 WHEN_NEEDED: Final = "when-needed"
@@ -46,7 +46,7 @@ class RestartArgs(TypedDict):
     """Parameters that somebody else changed, and that the restart may bring into effect too."""
 
 
-class ServerRestartProvider(CdcProvider):
+class ServerRestartProvider(ConvergingProvider):
     """Restarts the server where the parameters of this stack wait for it."""
 
     identity = ("serverId",)
@@ -63,9 +63,6 @@ class ServerRestartProvider(CdcProvider):
             rules = rules | {"mode": WHEN_NEEDED, "window": None}  # nobody is there to interrupt
         restart_where_due(server, props["parameters"], rules, lambda: _sessions(props))
         return props | {"pending": []}
-
-    def change(self, olds: Props, news: Props) -> Props:
-        return olds | self.make(news)
 
     def look(self, props: Props) -> Props:
         server = FlexibleServer.at(props["serverId"])

@@ -18,14 +18,14 @@ from azure_postgres_cdc.azure.parameters import (
     Requirement,
     requirements,
 )
-from azure_postgres_cdc.azure.restart import RestartArgs, pending_of, restart_where_due
-from azure_postgres_cdc.dynamic import CdcProvider, Props, note
+from azure_postgres_cdc.azure.restart import RestartArgs, restart_where_due
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note
 from azure_postgres_cdc.errors import CdcError
 
 _IN_WORDS = "; ".join
 
 
-class _ParametersProvider(CdcProvider):
+class _ParametersProvider(ConvergingProvider):
     """What both have in common: look first, and write only where something is missing."""
 
     identity = ("serverId",)
@@ -37,9 +37,6 @@ class _ParametersProvider(CdcProvider):
     def missing(self, props: Props) -> dict[str, str]:
         """What differs: parameter, and its value now and then."""
         raise NotImplementedError
-
-    def change(self, olds: Props, news: Props) -> Props:
-        return olds | self.make(news)
 
     def look(self, props: Props) -> Props:
         return props | {"toWrite": self.missing(props)}
@@ -73,7 +70,7 @@ class ReplicaParametersProvider(_ParametersProvider):
         for plan in _replica_plans(props):
             name = plan.replica.id.name
             found |= {f"{name}: {change.name}": str(change) for change in plan.changes}
-            for parameter in pending_of(plan.replica, plan.ours)[0]:
+            for parameter in plan.waiting:
                 found.setdefault(f"{name}: {parameter}", "waits for a restart")
         return found
 
@@ -190,6 +187,8 @@ class _ReplicaPlan:
     replica: FlexibleServer
     changes: list[Change]
     ours: list[str]
+    waiting: list[str]
+    """Those of ours that were written before, and wait for a restart."""
 
 
 def _replica_plans(props: Props) -> list[_ReplicaPlan]:
@@ -216,7 +215,8 @@ def _replica_plans(props: Props) -> list[_ReplicaPlan]:
             for item in wanted
             if item.name in there and there[item.name].value == item.value
         }
-        plans.append(_ReplicaPlan(replica, changes, sorted(ours)))
+        waiting = sorted(name for name in ours if name in there and there[name].is_pending)
+        plans.append(_ReplicaPlan(replica, changes, sorted(ours), waiting))
     return plans
 
 
@@ -231,10 +231,13 @@ def _read_back(
 ) -> dict[str, parameters.Parameter]:
     """Look whether every value arrived, and write once more what did not: an operation whose end
     was not seen, or somebody else's write in between."""
-    for change in parameters.plan(needed, server.parameters()):
-        server.set_parameter(change.name, change.requirement.merged)
     found = server.parameters()
     short = parameters.plan(needed, found)
+    for change in short:
+        server.set_parameter(change.name, change.requirement.merged)
+    if short:
+        found = server.parameters()
+        short = parameters.plan(needed, found)
     if short:
         raise CdcError(
             f"server {server.id.name} accepted its parameters but does not have them: "

@@ -12,10 +12,10 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.azure.client import PREMIUM_SSD, FlexibleServer
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 
 
-class StorageAutoGrowProvider(CdcProvider):
+class StorageAutoGrowProvider(ConvergingProvider):
     """Turns auto-grow on where it is off, and touches nothing else of the server."""
 
     identity = ("serverId",)
@@ -39,9 +39,6 @@ class StorageAutoGrowProvider(CdcProvider):
         if facts.storage_type == PREMIUM_SSD and not facts.auto_grow:
             server.enable_auto_grow()
         return props | {"isOff": False}
-
-    def change(self, olds: Props, news: Props) -> Props:
-        return olds | self.make(news)
 
     def look(self, props: Props) -> Props:
         return self.resolve({}, props)

@@ -18,7 +18,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, Unreachable
 
 WAIT_SECONDS = 900
@@ -29,7 +29,7 @@ class _NotYet(Exception):  # noqa: N818 - a state to wait for, not an error
     pass
 
 
-class EffectiveParametersProvider(CdcProvider):
+class EffectiveParametersProvider(ConvergingProvider):
     """Checks, and after a restart waits for, the values that logical replication needs."""
 
     def resolve(self, olds: Props, news: Props) -> Props:
@@ -50,9 +50,6 @@ class EffectiveParametersProvider(CdcProvider):
         if props["wait"]:
             _wait(props)
         return props
-
-    def change(self, olds: Props, news: Props) -> Props:
-        return olds | self.make(news)
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         connection = props["connection"]

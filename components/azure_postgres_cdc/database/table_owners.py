@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -22,9 +23,6 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
-
-_GRANTING_NEEDS_ADMIN_OPTION = 160000
-"""Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made."""
 
 _OUT_OF_REACH = """
 SELECT o.rolname, n.nspname, c.relname
@@ -99,7 +97,10 @@ class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
 
 def _out_of_reach(connection: Connection, schemas: Sequence[str]) -> list[str]:
     """For each owner: its tables, the statement that is needed, and who may run it."""
-    needs_admin_option = connection.info.server_version >= _GRANTING_NEEDS_ADMIN_OPTION
+    # Since then, CREATEROLE alone gives no say over a role that another one has made.
+    needs_admin_option = capabilities.has(
+        "CREATEROLE only with the ADMIN option", connection.info.server_version
+    )
     owned: dict[str, list[TableName]] = {}
     for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), needs_admin_option):
         owned.setdefault(owner, []).append(TableName(schema, name))
