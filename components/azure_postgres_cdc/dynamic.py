@@ -6,6 +6,7 @@ providers are pickled by reference and hold nothing, so that a state holds no co
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -46,6 +47,11 @@ class CdcProvider(ResourceProvider):
         """Runs in the plugin's process only, where an exception would be a traceback."""
         sys.tracebacklimit = 0
 
+    packed: tuple[str, ...] = ()
+    """Properties that travel as JSON text, because the engine takes its time over each item of a
+    list: ten thousand names cost seconds, one text with all of them nothing. The methods to be
+    filled in see them unpacked."""
+
     unsettled: tuple[str, ...] = ()
     """Properties that `resolve` fills in with what is still to be done on the server. As long as
     one of them is not empty, `up` has work to do, whatever the state remembers."""
@@ -78,40 +84,49 @@ class CdcProvider(ResourceProvider):
     # Pulumi's protocol
 
     def check(self, _olds: Props, news: Props) -> CheckResult:
-        olds = _without_own(_olds)
         if has_unknowns(news):
             return CheckResult(news, [])
         try:
-            return CheckResult(self.resolve(olds, _without_own(news)), [])
+            return CheckResult(self._pack(self.resolve(self._plain(_olds), self._plain(news))), [])
         except CdcError as error:
             # Without a property in front, its value (a password, perhaps) is not printed.
             return CheckResult(news, [CheckFailure("", str(error))])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
         changed = differing(_without_own(_olds), _without_own(_news))
-        changed += [key for key in self.unsettled if _news.get(key) and key not in changed]
+        news = self._plain(_news)
+        changed += [key for key in self.unsettled if news.get(key) and key not in changed]
         replaces = [key for key in changed if key in self.identity]
         return DiffResult(
             changes=bool(changed), replaces=replaces, delete_before_replace=bool(replaces)
         )
 
     def create(self, props: Props) -> CreateResult:
-        plain = _without_own(props)
-        return CreateResult(self.id_of(plain), self.make(plain))
+        plain = self._plain(props)
+        return CreateResult(self.id_of(plain), self._pack(self.make(plain)))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        return UpdateResult(self.change(_without_own(_olds), _without_own(_news)))
+        return UpdateResult(self._pack(self.change(self._plain(_olds), self._plain(_news))))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        found = self.look(_without_own(props))
-        return ReadResult(id_ if found is not None else "", found or {})
+        found = self.look(self._plain(props))
+        return ReadResult(id_ if found is not None else "", self._pack(found or {}))
 
     def delete(self, _id: str, _props: Props) -> None:
-        self.remove(_without_own(_props))
+        self.remove(self._plain(_props))
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         """The resource's id: its naming properties, joined."""
         return "/".join(str(props[key]) for key in self.identity)
+
+    def _plain(self, props: Mapping[str, Any]) -> Props:
+        return {
+            key: unpack(value) if key in self.packed else value
+            for key, value in _without_own(props).items()
+        }
+
+    def _pack(self, props: Props) -> Props:
+        return {key: pack(value) if key in self.packed else value for key, value in props.items()}
 
 
 class ConvergingProvider(CdcProvider):
@@ -134,6 +149,16 @@ def has_unknowns(value: object) -> bool:
         return any(has_unknowns(item) for item in value)
     # The one is how it travels, the other how the SDK shows what it has read.
     return value == UNKNOWN or isinstance(value, Unknown)
+
+
+def pack(value: object) -> object:
+    """A property's value as JSON text; what is packed already, or null, stays as it is."""
+    return value if value is None or isinstance(value, str) else json.dumps(value)
+
+
+def unpack(value: Any) -> Any:
+    """A property's value out of its JSON text."""
+    return json.loads(value) if isinstance(value, str) else value
 
 
 def warn(lines: Iterable[str]) -> None:

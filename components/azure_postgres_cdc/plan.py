@@ -13,6 +13,7 @@ from azure_postgres_cdc.database.capture import (
     captured_schemas,
 )
 from azure_postgres_cdc.database.grants import RoleAccess
+from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.names import (
     DEFAULT_PUBLICATION,
     DEFAULT_ROLE,
@@ -98,9 +99,9 @@ class Plan:
         """The captured schemas; None for all of them."""
         return captured_schemas(self.capture)
 
-    def captured_tables(self, published: Sequence[str] | None) -> list[str]:
+    def captured_tables(self, published: str | None) -> list[str]:
         """The published tables without our own: roots, never partitions; without SQL's quotes."""
-        names = map(TableName.parse, published or ())
+        names = map(TableName.parse, unpack(published) or ())
         return [f"{table.schema}.{table.name}" for table in names if table not in self.own_tables]
 
     @property

@@ -9,6 +9,7 @@ from tenacity import stop_after_attempt, wait_none
 
 from azure_postgres_cdc.database import replica_identity
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
+from azure_postgres_cdc.dynamic import unpack
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
@@ -157,7 +158,7 @@ def test_lost_index_counts_as_no_identity(shop: Shop) -> None:
     shop.run('DROP INDEX public."Odd Index"')
     managed = identity(shop, listed("indexed"))
     managed.up()
-    assert managed.outputs["before"] == {"public.indexed": "NOTHING"}
+    assert unpack(managed.outputs["before"]) == {"public.indexed": "NOTHING"}
     managed.destroy()
     assert identities(shop)["indexed"] == "n"
 

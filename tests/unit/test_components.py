@@ -31,6 +31,7 @@ from tests.unit.program import (
 )
 
 from azure_postgres_cdc import CdcServer, CdcServerArgs, CdcSource
+from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.plan import ConnectorArgs
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -183,7 +184,7 @@ def test_capture_sets_reach_the_publication_sorted() -> None:
         "heartbeat": True,
     }
     inputs = whole(connectors=[connector]).one("Publication").inputs
-    assert inputs["capture"] == {"tables": ["public.a", "public.b"]}
+    assert unpack(inputs["capture"]) == {"tables": ["public.a", "public.b"]}
     assert inputs["fullIdentity"] == inputs["capture"]
     assert inputs["ownTables"] == ["streamkap.streamkap_signal", "streamkap.streamkap_heartbeat"]
 

@@ -13,7 +13,16 @@ from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
 
 import azure_postgres_cdc
-from azure_postgres_cdc.dynamic import CdcProvider, Props, differing, has_unknowns, note, warn
+from azure_postgres_cdc.dynamic import (
+    CdcProvider,
+    Props,
+    differing,
+    has_unknowns,
+    note,
+    pack,
+    unpack,
+    warn,
+)
 from azure_postgres_cdc.errors import CdcError
 
 
@@ -182,3 +191,49 @@ def test_providers_are_pickled_by_reference_and_hold_nothing(kind: type[CdcProvi
     pickled = base64.b64decode(serialize_provider(provider))
     assert len(pickled) < 200
     assert kind.__module__.encode() in pickled
+
+
+# Packed properties
+
+
+class Listing(CdcProvider):
+    identity = ("name",)
+    packed = ("tables",)
+    unsettled = ("todo",)
+
+    def resolve(self, olds: Props, news: Props) -> Props:
+        assert isinstance(olds.get("tables", []), list)
+        assert isinstance(news["tables"], list)
+        return news | {"tables": sorted(news["tables"])}
+
+    def make(self, props: Props) -> Props:
+        assert isinstance(props["tables"], list)
+        return props
+
+    def look(self, props: Props) -> Props:
+        return props | {"tables": [*props["tables"], "c"]}
+
+
+def test_packed_property_travels_as_text_and_is_a_list_for_the_provider() -> None:
+    provider = Listing()
+    inputs = provider.check({}, {"name": "x", "tables": pack(["b", "a"])}).inputs
+    assert inputs == {"name": "x", "tables": '["a", "b"]'}
+    assert provider.create(inputs).outs == inputs
+    assert not provider.diff("x", inputs, inputs).changes
+    assert provider.update("x", inputs, {"tables": '["d"]'}).outs == {
+        "name": "x",
+        "tables": '["d"]',
+    }
+    assert provider.read("x", inputs).outs == {"name": "x", "tables": '["a", "b", "c"]'}
+
+
+def test_list_of_an_older_state_is_understood() -> None:
+    old = {"name": "x", "tables": ["a"]}
+    assert Listing().check(old, {"name": "x", "tables": '["a"]'}).inputs["tables"] == '["a"]'
+    assert Listing().diff("x", old, {"name": "x", "tables": '["a"]'}).changes
+
+
+def test_what_is_unknown_or_null_is_not_packed() -> None:
+    assert pack(None) is None
+    assert unpack(None) is None
+    assert pack(pack(["a"])) == '["a"]'

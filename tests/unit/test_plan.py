@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -121,7 +122,7 @@ def test_owners_default_to_the_administrator() -> None:
 
 def test_the_form_names_the_published_tables_without_sql_s_quotes() -> None:
     published = ['"Odd Schema"."Tab""le"', "public.orders", "streamkap.streamkap_signal"]
-    assert plan().captured_tables(published) == ['Odd Schema.Tab"le', "public.orders"]
+    assert plan().captured_tables(json.dumps(published)) == ['Odd Schema.Tab"le', "public.orders"]
     assert plan().captured_tables(None) == []
     assert plan(capture={"allTables": True}).schemas is None
 

@@ -19,7 +19,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.database.identity_audit import check_identities
-from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -53,6 +53,7 @@ class PublicationProvider(CdcProvider):
     """Creates a publication and changes it in place, through psycopg."""
 
     identity = ("database", "name")
+    packed = ("capture", "fullIdentity", "allowWithoutIdentity", "tables", "toRepair")
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_other_kind(olds, news)
@@ -136,8 +137,8 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     and later), as the page asks.
     """
 
-    tables: pulumi.Output[list[str]]
-    """What is published, as in SQL, the connector's own tables among it."""
+    tables: pulumi.Output[str]
+    """What is published, as in SQL, the connector's own tables among it: a packed list."""
 
     def __init__(
         self,
@@ -157,10 +158,10 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "database": database,
             "name": publication,
             "role": role,
-            "capture": normalised(capture),
+            "capture": pack(normalised(capture)),
             "ownTables": [str(table) for table in own_tables],
-            "fullIdentity": normalised(full_identity) if full_identity else {},
-            "allowWithoutIdentity": sorted(set(allow_without_identity)),
+            "fullIdentity": pack(normalised(full_identity) if full_identity else {}),
+            "allowWithoutIdentity": pack(sorted(set(allow_without_identity))),
             "tables": None,  # an output: what is published now
         }
         super().__init__(PublicationProvider(), resource_name, props, opts)

@@ -24,7 +24,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 
@@ -52,6 +52,7 @@ class ReplicaIdentityProvider(CdcProvider):
     """Sets FULL where it is not set, and remembers what was there before."""
 
     identity = ("database",)
+    packed = ("captures", "tables", "before")
 
     def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - the base's signature
         wanted: set[TableName] = set()
@@ -111,7 +112,7 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         props = {
             "connection": connection_props(connection),
             "database": database,
-            "captures": [normalised(capture) for capture in captures],
+            "captures": pack([normalised(capture) for capture in captures]),
             "ownTables": [str(table) for table in own_tables],
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
