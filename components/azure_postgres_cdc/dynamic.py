@@ -23,13 +23,23 @@ from pulumi.dynamic import (
 )
 from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_random_exponential,
+)
 
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 
 Props = dict[str, Any]
 
 # Pulumi's own property, which holds the pickled provider.
 _OWN_PROPERTY = "__provider"
+
+# A failover takes a minute, and is no reason to leave things half-done.
+_PATIENCE_SECONDS = 120
 
 
 class CdcProvider(ResourceProvider):
@@ -65,6 +75,9 @@ class CdcProvider(ResourceProvider):
         go on. `olds` is empty for a resource that the stack does not know yet.
         """
         return news
+
+    # The next three start again where something that goes by stops them, such as a catalog that
+    # two sessions change at once or a server that restarts. So each looks at what is there first.
 
     def make(self, props: Props) -> Props:
         """Create the thing and return its outputs; adopt it where it is there and fits."""
@@ -103,17 +116,18 @@ class CdcProvider(ResourceProvider):
 
     def create(self, props: Props) -> CreateResult:
         plain = self._plain(props)
-        return CreateResult(self.id_of(plain), self._pack(self.make(plain)))
+        return CreateResult(self.id_of(plain), self._pack(_patiently(self.make, plain)))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
-        return UpdateResult(self._pack(self.change(self._plain(_olds), self._plain(_news))))
+        olds, news = self._plain(_olds), self._plain(_news)
+        return UpdateResult(self._pack(_patiently(self.change, olds, news)))
 
     def read(self, id_: str, props: Props) -> ReadResult:
         found = self.look(self._plain(props))
         return ReadResult(id_ if found is not None else "", self._pack(found or {}))
 
     def delete(self, _id: str, _props: Props) -> None:
-        self.remove(self._plain(_props))
+        _patiently(self.remove, self._plain(_props))
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         """The resource's id: its naming properties, joined."""
@@ -170,6 +184,20 @@ def warn(lines: Iterable[str]) -> None:
 def note(line: str) -> None:
     """Show a line while `up` is under way: Pulumi prints what its plugin writes to this stream."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _say_again(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    note(f"{str(error).partition('. Remedy:')[0]}; trying again")
+
+
+_patiently = Retrying(
+    retry=retry_if_exception_type((Passing, Unreachable)),
+    stop=stop_after_delay(_PATIENCE_SECONDS),
+    wait=wait_random_exponential(multiplier=0.2, max=5),
+    before_sleep=_say_again,
+    reraise=True,
+)
 
 
 def _without_own(props: Mapping[str, Any]) -> Props:

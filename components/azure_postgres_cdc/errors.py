@@ -20,6 +20,13 @@ class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
     """The server does not answer, or not yet: after a restart, worth another try."""
 
 
+class Passing(CdcError):  # noqa: N818 - reads better where it is caught
+    """What goes by: two sessions at the same object at once, a lock, a connection that broke.
+
+    The same once more may well succeed.
+    """
+
+
 class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
     """Every fault of a set of settings, gathered, so that they are mended in one go."""
 
@@ -31,7 +38,21 @@ class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
 
 
 # Without a module in front of it, Pulumi prints `CdcError: ...` and nothing else.
-CdcError.__module__ = Unreachable.__module__ = InvalidSettings.__module__ = "builtins"
+for _kind in (CdcError, Unreachable, Passing, InvalidSettings):
+    _kind.__module__ = "builtins"
+
+# SQLSTATEs of what goes by. Of two sessions that create the same thing at once, the later one is
+# told that it exists, and finds it when it looks again.
+_PASSING = frozenset(
+    {"40001", "40P01", "42710", "42P04", "42P07", "55P03", "57P01", "57P02", "57P03"}
+)
+_REMEDIES = {
+    "25006": "connect to the primary, where this is a read replica; grow the storage, where Azure "
+    "has made the server read-only because it is nearly full",
+    "53100": "grow the server's storage or free some, then run pulumi up again",
+    "55P03": "run pulumi up again when the transactions that keep the lock are over",
+}
+_AGAIN = "run pulumi up again"
 
 
 @contextmanager
@@ -49,7 +70,17 @@ def explained(what: str, remedies: dict[str, str] | None = None) -> Iterator[Non
         reason = f"{message} ({detail})" if detail else message
         # Names of tables, and lists of what depends on one, may go over several lines.
         reason = " ".join(reason.split()) or type(error).__name__
-        remedy = (remedies or {}).get(state)
+        passing = _is_passing(error)
+        remedy = (remedies or {}).get(state) or _REMEDIES.get(state) or (_AGAIN if passing else "")
         suffix = f". Remedy: {remedy}" if remedy else ""
         code = f" [{state}]" if state else ""
-        raise CdcError(f"{what}: {reason}{code}{suffix}") from None
+        raise (Passing if passing else CdcError)(f"{what}: {reason}{code}{suffix}") from None
+
+
+def _is_passing(error: psycopg.Error) -> bool:
+    state = error.sqlstate or ""
+    lost = state.startswith("08") or (not state and isinstance(error, psycopg.OperationalError))
+    # PostgreSQL has no SQLSTATE of their own for these two.
+    changed_by_two = state == "XX000" and "tuple concurrently" in str(error)
+    made_by_two = state == "23505" and error.diag.schema_name == "pg_catalog"
+    return state in _PASSING or lost or changed_by_two or made_by_two

@@ -11,8 +11,10 @@ import pytest
 from pulumi.dynamic.dynamic import serialize_provider
 from pulumi.output import Unknown
 from pulumi.runtime.rpc import UNKNOWN
+from tenacity import stop_after_attempt, wait_none
 
 import azure_postgres_cdc
+from azure_postgres_cdc import dynamic
 from azure_postgres_cdc.dynamic import (
     CdcProvider,
     Props,
@@ -23,7 +25,7 @@ from azure_postgres_cdc.dynamic import (
     unpack,
     warn,
 )
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 
 
 class Lamp(CdcProvider):
@@ -237,3 +239,48 @@ def test_what_is_unknown_or_null_is_not_packed() -> None:
     assert pack(None) is None
     assert unpack(None) is None
     assert pack(pack(["a"])) == '["a"]'
+
+
+# What goes by
+
+
+class Flickering(Lamp):
+    """Fails a number of times before it does what it should."""
+
+    def make(self, props: Props) -> Props:
+        if props["faults"]:
+            raise props["faults"].pop()
+        return props | {"made": True}
+
+    def change(self, olds: Props, news: Props) -> Props:
+        return olds | self.make(news)
+
+    def remove(self, props: Props) -> None:
+        self.make(props)
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dynamic._patiently, "wait", wait_none())
+    monkeypatch.setattr(dynamic._patiently, "stop", stop_after_attempt(3))
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("action", ["create", "update", "delete"])
+def test_what_goes_by_is_tried_again(action: str, capsys: pytest.CaptureFixture[str]) -> None:
+    faults = [Unreachable("no answer. Remedy: wait"), Passing("a race. Remedy: again")]
+    props = LAMP | {"faults": faults}
+    arguments = {"create": (props,), "update": ("a", LAMP, props), "delete": ("a", props)}
+    getattr(Flickering(), action)(*arguments[action])
+    assert faults == []
+    assert capsys.readouterr().err == "a race; trying again\nno answer; trying again\n"
+
+
+@pytest.mark.usefixtures("hurried")
+def test_what_does_not_go_by_is_told() -> None:
+    faults: list[CdcError] = [CdcError("the first"), CdcError("broken"), Passing("a race")]
+    with pytest.raises(CdcError, match=r"^broken$"):
+        Flickering().create(LAMP | {"faults": faults})
+    assert len(faults) == 1
+    with pytest.raises(Passing, match=r"^a race$"):
+        Flickering().create(LAMP | {"faults": [Passing("a race")] * 5})

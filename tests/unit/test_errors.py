@@ -7,7 +7,7 @@ import pulumi
 import pytest
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.errors import CdcError, InvalidSettings, explained
+from azure_postgres_cdc.errors import CdcError, InvalidSettings, Passing, Unreachable, explained
 
 
 def explained_text(error: Exception, remedies: dict[str, str] | None = None) -> str:
@@ -29,9 +29,45 @@ def test_error_of_the_server_has_its_sqlstate_and_remedy() -> None:
 
 def test_error_of_the_client_has_no_sqlstate() -> None:
     assert explained_text(psycopg.OperationalError("the connection is lost\n")) == (
-        "cannot do it: the connection is lost"
+        "cannot do it: the connection is lost. Remedy: run pulumi up again"
     )
     assert explained_text(psycopg.InterfaceError()) == "cannot do it: InterfaceError"
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        (psycopg.errors.DeadlockDetected("x"), True),
+        (psycopg.errors.SerializationFailure("x"), True),
+        (psycopg.errors.LockNotAvailable("x"), True),
+        (psycopg.errors.AdminShutdown("x"), True),
+        (psycopg.errors.CrashShutdown("x"), True),
+        (psycopg.errors.CannotConnectNow("x"), True),
+        (psycopg.errors.ConnectionFailure("x"), True),
+        (psycopg.errors.DuplicateObject("x"), True),
+        (psycopg.errors.InternalError_("tuple concurrently updated"), True),
+        (psycopg.errors.InternalError_("tuple concurrently deleted"), True),
+        (psycopg.OperationalError("server closed the connection unexpectedly"), True),
+        (psycopg.errors.InternalError_("could not find tuple"), False),
+        (psycopg.errors.UniqueViolation("x"), False),
+        (psycopg.errors.InsufficientPrivilege("x"), False),
+        (psycopg.errors.DiskFull("x"), False),
+        (psycopg.errors.QueryCanceled("x"), False),
+        (psycopg.InterfaceError("x"), False),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_what_goes_by_is_told_apart(error: psycopg.Error, passes: bool) -> None:
+    with pytest.raises(CdcError) as caught, explained("cannot do it"):
+        raise error
+    assert isinstance(caught.value, Passing) is passes
+
+
+def test_full_disk_and_replica_have_a_remedy() -> None:
+    assert explained_text(psycopg.errors.DiskFull("No space left on device")).endswith(
+        "[53100]. Remedy: grow the server's storage or free some, then run pulumi up again"
+    )
+    assert "connect to the primary" in explained_text(psycopg.errors.ReadOnlySqlTransaction("x"))
 
 
 def test_other_errors_pass() -> None:
@@ -54,7 +90,7 @@ def test_invalid_settings_gather_all_faults() -> None:
 
 def test_pulumi_prints_the_errors_without_a_traceback() -> None:
     """It does so for a RunError, and prints a class of `builtins` by its name alone."""
-    for kind in (CdcError, InvalidSettings):
+    for kind in (CdcError, InvalidSettings, Passing, Unreachable):
         assert issubclass(kind, pulumi.RunError)
         assert kind.__module__ == "builtins"
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NotRequired, TypedDict
 
-import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 
@@ -196,7 +195,7 @@ def _sessions(props: Props) -> str:
     try:
         with connect(props["connection"], props["database"]) as connection:
             ((clients, senders),) = rows(connection, _SESSIONS)
-    except (CdcError, psycopg.Error) as error:  # it may be restarting this very moment
+    except CdcError as error:  # it may be restarting this very moment
         warn([f"cannot count the connections that a restart would end: {first_line(error)}"])
         return ""
     return f" (now: {clients} sessions, {senders} of replication)"

@@ -10,13 +10,14 @@ import psycopg
 import pulumi
 from psycopg import sql
 
-from azure_postgres_cdc.errors import CdcError, Unreachable
+from azure_postgres_cdc.errors import CdcError, Unreachable, explained
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
 DEFAULT_PORT = 5432
 DEFAULT_SSL_MODE = "require"
 CONNECT_TIMEOUT_SECONDS = 15
+LOCK_TIMEOUT_SECONDS = 10
 ENTRA = "entra"
 
 _NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
@@ -100,11 +101,13 @@ def connect(
     """A connection that is closed at the end; committed, unless an error is raised.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
-    where the server did not answer.
+    where the server did not answer; and whatever PostgreSQL says later as one line, too.
     """
     where = f"{connection['host']}:{int(connection['port'])}"
     try:
-        opened = psycopg.connect(**_parameters(connection, database), autocommit=autocommit)
+        opened = psycopg.connect(
+            **_parameters(connection, database, autocommit=autocommit), autocommit=autocommit
+        )
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         remedy = _remedy(reason)
@@ -115,11 +118,18 @@ def connect(
             f"cannot connect to database {database} on {where} as {connection['user']}: {reason}. "
             f"Remedy: {remedy}"
         ) from None
-    with opened:
+    with explained(f"database {database} on {where}"), opened:
         yield opened
 
 
-def _parameters(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
+def _parameters(
+    connection: Mapping[str, Any], database: str, *, autocommit: bool
+) -> dict[str, Any]:
+    # Nobody's function or table may stand in for the catalog's.
+    options = "-c search_path=pg_catalog"
+    if not autocommit:
+        # A transaction that waits keeps others waiting for what it has locked already.
+        options += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
     parameters: dict[str, Any] = {
         "host": connection["host"],
         "port": int(connection["port"]),
@@ -129,8 +139,7 @@ def _parameters(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
         "sslmode": connection["sslMode"],
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "azure-postgres-cdc",
-        # Nobody's function or table may stand in for the catalog's.
-        "options": "-c search_path=pg_catalog",
+        "options": options,
         "keepalives_idle": 30,
     }
     if connection.get("sslRootCert"):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
@@ -19,7 +18,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
-from azure_postgres_cdc.errors import CdcError, Unreachable
+from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 
 WAIT_SECONDS = 900
 """How long a restart may take until PostgreSQL answers with the new values."""
@@ -115,7 +114,7 @@ def _wait(props: Props) -> None:
     try:
         for attempt in Retrying(
             # A restart may end the connection in the middle of the question, too.
-            retry=retry_if_exception_type((_NotYet, Unreachable, psycopg.OperationalError)),
+            retry=retry_if_exception_type((_NotYet, Passing, Unreachable)),
             wait=wait_fixed(1),
             stop=stop_after_delay(WAIT_SECONDS),
         ):
