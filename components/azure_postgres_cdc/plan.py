@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
@@ -24,6 +24,7 @@ from azure_postgres_cdc.names import (
     SIGNAL_TABLE,
     TableName,
     identifier_fault,
+    quoted,
     slot_fault,
 )
 
@@ -47,6 +48,9 @@ class ConnectorArgs(TypedDict):
     """Make the heartbeat table, for quiet databases. Default false; not with `read-only`."""
     replicaIdentityFull: NotRequired[bool | Sequence[str]]
     """REPLICA IDENTITY FULL for every captured table, or for these. Default false."""
+    replicaIdentityIndex: NotRequired[Mapping[str, str]]
+    """REPLICA IDENTITY USING INDEX: tables, and the name of a unique index of each. An index goes
+    before `replicaIdentityFull: true`; a table that is in both lists is a fault. Default: none."""
     allowWithoutIdentity: NotRequired[Sequence[str]]
     """Captured tables that rows are only ever inserted into: they may be published without a
     replica identity, though UPDATE and DELETE on them would then fail. Default: none."""
@@ -69,6 +73,7 @@ class Plan:
     signal_schema: str | None
     heartbeat_schema: str | None
     full_identity: CaptureArgs | None
+    identity_indexes: Mapping[str, str]
     allow_without_identity: tuple[str, ...]
     owners: tuple[str, ...]
     form: FormArgs
@@ -89,6 +94,7 @@ class Plan:
             signal_schema=signal_schema,
             heartbeat_schema=heartbeat_schema if args.get("heartbeat") else None,
             full_identity=_full_identity(args),
+            identity_indexes=_by_table(args.get("replicaIdentityIndex", {})),
             allow_without_identity=tuple(args.get("allowWithoutIdentity", ())),
             owners=tuple(args.get("owners") or (administrator,)),
             form=form,
@@ -116,6 +122,10 @@ def _full_identity(args: ConnectorArgs) -> CaptureArgs | None:
     if wanted is True:
         return args["capture"]
     return {"tables": list(wanted)} if wanted else None
+
+
+def _by_table(indexes: Mapping[str, str]) -> dict[str, str]:
+    return {str(TableName.parse(text)): index for text, index in indexes.items()}
 
 
 def own_table_schemas(plans: Sequence[Plan]) -> set[str]:
@@ -150,7 +160,35 @@ def faults_of(database: str, connectors: Sequence[ConnectorArgs]) -> list[str]:
         names = [str(connector.get(key, default)) for connector in connectors]
         twice = sorted({item for item in names if names.count(item) > 1})
         faults += [f"{key} {item} is used by two connectors; each needs its own" for item in twice]
-    return faults
+    return faults or list(identity_faults(connectors))
+
+
+def identity_faults(connectors: Sequence[ConnectorArgs]) -> Iterator[str]:
+    """Tables of one database that would get two replica identities."""
+    wanted: dict[TableName, set[str]] = {}
+    for connector in connectors:
+        for text, index in connector.get("replicaIdentityIndex", {}).items():
+            wanted.setdefault(TableName.parse(text), set()).add(f"USING INDEX {quoted(index)}")
+    for connector in connectors:
+        for table in _full_among(connector, wanted):
+            wanted[table].add("FULL")
+    for table, identities in sorted(wanted.items()):
+        if len(identities) > 1:
+            asked = " and ".join(sorted(identities))
+            yield f"{table} is to have the replica identities {asked}; a table has one"
+
+
+def _full_among(connector: ConnectorArgs, tables: Iterable[TableName]) -> set[TableName]:
+    """Those that a connector wants FULL: `true` leaves out what it has an index for."""
+    capture = _full_identity(connector)
+    if capture is None:
+        return set()
+    everything, schemas = capture.get("allTables"), capture.get("schemas", ())
+    named = set(map(TableName.parse, capture.get("tables", ())))
+    found = {item for item in tables if everything or item.schema in schemas or item in named}
+    if connector.get("replicaIdentityFull") is True:
+        found -= set(map(TableName.parse, connector.get("replicaIdentityIndex", {})))
+    return found
 
 
 def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
@@ -160,6 +198,10 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     full = args.get("replicaIdentityFull", False)
     yield from _table_faults("capture.tables", args["capture"].get("tables", ()))
     yield from _table_faults("replicaIdentityFull", () if isinstance(full, bool) else full)
+    indexes = args.get("replicaIdentityIndex", {})
+    yield from _table_faults("replicaIdentityIndex", list(indexes))
+    for item in indexes.values():
+        yield from (f"replicaIdentityIndex: {item!r} {fault}" for fault in _named(item))
     yield from _table_faults("allowWithoutIdentity", args.get("allowWithoutIdentity", ()))
     for item in args["capture"].get("schemas", ()):
         yield from (f"capture.schemas: {item!r} {fault}" for fault in _named(item))

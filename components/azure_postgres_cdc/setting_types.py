@@ -44,6 +44,18 @@ def _table(text: str) -> str:
     return str(TableName.parse(text))
 
 
+def _keys_are_tables(value: dict[str, str]) -> dict[str, str]:
+    faults = []
+    for text in value:
+        try:
+            TableName.parse(text)
+        except ValueError as error:
+            faults.append(str(error))
+    if faults:
+        raise ValueError("\n".join(faults))
+    return value
+
+
 def _plain_schema(name: str) -> str:
     if not _PLAIN.fullmatch(name):
         raise ValueError(
@@ -72,6 +84,7 @@ Identifier = Annotated[str, _without(identifier_fault)]
 RoleName = Annotated[str, _without(role_fault)]
 SlotName = Annotated[str, _without(slot_fault)]
 Table = Annotated[str, AfterValidator(_table)]
+IndexByTable = Annotated[dict[str, Identifier], AfterValidator(_keys_are_tables)]
 PlainSchema = Annotated[Identifier, AfterValidator(_plain_schema)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
 Number = Annotated[float, BeforeValidator(_no_boolean)]

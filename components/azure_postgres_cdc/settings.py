@@ -15,11 +15,12 @@ from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT, TableName
-from azure_postgres_cdc.plan import ConnectorArgs
+from azure_postgres_cdc.plan import ConnectorArgs, identity_faults
 from azure_postgres_cdc.server_args import CREATE, DEFAULT_DATABASE, CdcServerArgs, faults_of_server
 from azure_postgres_cdc.server_settings import Connection, Server
 from azure_postgres_cdc.setting_types import (
     Identifier,
+    IndexByTable,
     PlainSchema,
     Port,
     RoleName,
@@ -82,6 +83,7 @@ class Database(SettingsModel):
     snapshots: Literal["signal-table", "read-only"] = "signal-table"
     heartbeat: StrictBool = False
     replicaIdentityFull: YesNoOrTables = False  # noqa: N815
+    replicaIdentityIndex: IndexByTable = Field(default_factory=dict)  # noqa: N815
     allowWithoutIdentity: tuple[Table, ...] = ()  # noqa: N815
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
@@ -101,6 +103,7 @@ class Database(SettingsModel):
             "snapshots": self.snapshots,
             "heartbeat": self.heartbeat,
             "replicaIdentityFull": full if isinstance(full, bool) else list(full),
+            "replicaIdentityIndex": self.replicaIdentityIndex,
             "allowWithoutIdentity": list(self.allowWithoutIdentity),
             "owners": list(self.owners),
             "form": self.connector.arguments(),
@@ -162,7 +165,15 @@ def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[
     faults += [*inconsistencies(values), *_files_faults(values, root)]
     if settings is not None:
         faults += [fault for fault in _server_faults(settings) if fault not in faults]
+    if settings is not None and not faults:
+        faults += _identity_faults(settings, root)
     return (None, faults) if faults else (settings, [])
+
+
+def _identity_faults(settings: Settings, root: Path) -> Iterator[str]:
+    """What the sources would refuse: it takes all connectors of a database to see it."""
+    for name, connectors in settings.connectors_by_database(root).items():
+        yield from (f"database {name}: {fault}" for fault in identity_faults(connectors))
 
 
 def _server_faults(settings: Settings) -> list[str]:

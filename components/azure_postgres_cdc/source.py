@@ -150,7 +150,8 @@ class CdcSource(pulumi.ComponentResource):
         self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
         captures = [plan.full_identity for plan in plans if plan.full_identity]
-        if not captures:
+        indexes = {table: name for plan in plans for table, name in plan.identity_indexes.items()}
+        if not captures and not indexes:
             return []
         return [
             ReplicaIdentity(
@@ -158,6 +159,7 @@ class CdcSource(pulumi.ComponentResource):
                 self._connection,
                 self._database,
                 captures,
+                indexes,
                 sorted({table for plan in plans for table in plan.own_tables}),
                 self._options(after),
             )
@@ -174,7 +176,8 @@ class CdcSource(pulumi.ComponentResource):
             plan.capture,
             plan.own_tables,
             plan.full_identity,
-            plan.allow_without_identity,
+            # Those with an index have an identity by then, though not yet when they are looked at.
+            (*plan.allow_without_identity, *plan.identity_indexes),
             self._options(after, protect=True),
         )
         ReplicationSlot(

@@ -1,13 +1,11 @@
-"""REPLICA IDENTITY FULL: where it is asked for, partitions too, and what was there comes back."""
+"""Replica identity: where it is asked for, partitions too, and what was there comes back."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tenacity import stop_after_attempt, wait_none
 
-from azure_postgres_cdc.database import replica_identity
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
 from azure_postgres_cdc.dynamic import unpack
 
@@ -38,7 +36,8 @@ def tables(shop: Shop) -> None:
 def identity(shop: Shop, *captures: dict[str, Any], **inputs: Any) -> Managed:
     """As the resource's constructor writes its properties."""
     return shop.managed(
-        ReplicaIdentityProvider(), **{"captures": list(captures), "ownTables": [], **inputs}
+        ReplicaIdentityProvider(),
+        **{"captures": list(captures), "indexes": {}, "ownTables": [], **inputs},
     )
 
 
@@ -126,8 +125,8 @@ def test_drift_is_seen_and_repaired_and_the_past_is_kept(shop: Shop) -> None:
     managed = identity(shop, listed("indexed", "keyed"))
     managed.up()
     shop.run("ALTER TABLE public.indexed REPLICA IDENTITY DEFAULT")
-    assert managed.refresh() == ["tables"]
-    assert managed.up() == ["tables"]
+    assert managed.refresh() == ["identities"]
+    assert managed.up() == ["identities", "toSet"]
     assert identities(shop) == BEFORE | {"indexed": "f", "keyed": "f"}
     managed.destroy()
     assert identities(shop) == BEFORE
@@ -140,7 +139,7 @@ def test_new_partition_and_new_table_are_a_difference(shop: Shop) -> None:
         "CREATE TABLE public.p3 PARTITION OF public.p FOR VALUES FROM (20) TO (30)",
         "CREATE TABLE public.later (id int)",
     )
-    assert managed.preview() == ["tables"]
+    assert managed.preview() == ["identities", "toSet"]
     assert identities(shop)["p3"] == "d"
     managed.up()
     assert (identities(shop)["p3"], identities(shop)["later"]) == ("f", "f")
@@ -175,48 +174,3 @@ def test_odd_name_is_quoted(shop: Shop) -> None:
     shop.run('CREATE TABLE public."a"";DROP TABLE public.keyed;--" (id int)')
     identity(shop, {"tables": ['public."a"";DROP TABLE public.keyed;--"']}).up()
     assert identities(shop) == BEFORE | {'a";DROP TABLE public.keyed;--': "f"}
-
-
-def test_locked_table_does_not_keep_the_others_from_theirs(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    retrying = replica_identity._with_retries.retry  # type: ignore[attr-defined]
-    monkeypatch.setattr(retrying, "stop", stop_after_attempt(2))
-    monkeypatch.setattr(retrying, "wait", wait_none())
-    monkeypatch.setattr(replica_identity, "_LOCK_TIMEOUT", "100ms")
-    managed = identity(shop, listed("bare", "keyed", "nothing"))
-    with shop.server.connect(shop.name) as session:
-        session.autocommit = False
-        session.execute("SELECT FROM public.keyed")
-        text = managed.failure(managed.up)
-        assert identities(shop) == BEFORE | {"bare": "f", "nothing": "f"}
-        session.rollback()
-    assert text.startswith(
-        "the replica identity of public.keyed could not be changed: other sessions keep the tables "
-        "locked"
-    )
-    assert "Remedy: run pulumi up again" in text
-    assert "the other tables are done" in text
-    managed.up()
-    assert identities(shop) == BEFORE | {"bare": "f", "keyed": "f", "nothing": "f"}
-
-
-def test_table_that_is_unlocked_in_time_is_done(
-    shop: Shop, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(replica_identity, "_LOCK_TIMEOUT", "100ms")
-    retrying = replica_identity._with_retries.retry  # type: ignore[attr-defined]
-    with shop.server.connect(shop.name) as session:
-        session.autocommit = False
-        session.execute("SELECT FROM public.keyed")
-        waits: list[float] = []
-
-        def release(_state: object) -> float:
-            waits.append(0)
-            session.rollback()
-            return 0
-
-        monkeypatch.setattr(retrying, "wait", release)
-        identity(shop, listed("keyed")).up()
-    assert len(waits) == 1
-    assert identities(shop) == BEFORE | {"keyed": "f"}

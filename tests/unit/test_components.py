@@ -189,6 +189,19 @@ def test_capture_sets_reach_the_publication_sorted() -> None:
     assert inputs["ownTables"] == ["streamkap.streamkap_signal", "streamkap.streamkap_heartbeat"]
 
 
+def test_identities_of_all_connectors_are_one_resource() -> None:
+    first: ConnectorArgs = {**ORDERS, "replicaIdentityIndex": {"Public.Orders": "orders_key"}}
+    second: ConnectorArgs = {**SECOND, "replicaIdentityIndex": {"sales.a": "a_key"}}
+    found = whole(existing(users=TWO_USERS), [first, second])
+    inputs = found.one("ReplicaIdentity").inputs
+    assert unpack(inputs["indexes"]) == {"public.orders": "orders_key", "sales.a": "a_key"}
+    assert unpack(inputs["captures"]) == []
+    # The audit at preview comes before the index is chosen.
+    allowed = [unpack(item.inputs["allowWithoutIdentity"]) for item in found.of("Publication")]
+    assert sorted(allowed) == [["public.orders"], ["sales.a"]]
+    assert whole().of("ReplicaIdentity") == []
+
+
 def test_own_schema_is_made_unless_it_is_the_application_s() -> None:
     assert [item.inputs["name"] for item in whole().of("Schema")] == ["streamkap"]
     captured: ConnectorArgs = {**ORDERS, "form": {"signalSchema": "public"}}

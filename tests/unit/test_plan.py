@@ -10,7 +10,14 @@ import pytest
 from azure_postgres_cdc.database.capture import capture_fault, captured_schemas, normalised
 from azure_postgres_cdc.database.grants import RoleAccess
 from azure_postgres_cdc.names import TableName
-from azure_postgres_cdc.plan import ConnectorArgs, Plan, access_of, faults_of, own_table_schemas
+from azure_postgres_cdc.plan import (
+    ConnectorArgs,
+    Plan,
+    access_of,
+    faults_of,
+    identity_faults,
+    own_table_schemas,
+)
 
 ORDERS: ConnectorArgs = {"capture": {"tables": ["public.orders"]}}
 
@@ -189,6 +196,13 @@ def test_good_arguments_have_no_fault() -> None:
             ["replicaIdentityFull: 'orders' is not of the form schema.table"],
         ),
         (
+            {"replicaIdentityIndex": {"orders": "a", "public.orders": ""}},
+            [
+                "replicaIdentityIndex: 'orders' is not of the form schema.table",
+                "replicaIdentityIndex: '' is empty",
+            ],
+        ),
+        (
             {"allowWithoutIdentity": ["orders"]},
             ["allowWithoutIdentity: 'orders' is not of the form schema.table"],
         ),
@@ -228,3 +242,47 @@ def test_faults_of_a_source() -> None:
     ]
     bad: ConnectorArgs = {"capture": {}, "slot": "S"}
     assert len(faults_of("", [bad, bad])) == 7
+
+
+def by_index(index: str = "orders_key", **args: Any) -> ConnectorArgs:
+    return {**ORDERS, "replicaIdentityIndex": {"Public.Orders": index}, **args}  # type: ignore[typeddict-item]
+
+
+FULL_OF_ALL: ConnectorArgs = {"capture": {"allTables": True}, "replicaIdentityFull": True}
+FULL_OF_SCHEMA: ConnectorArgs = {"capture": {"schemas": ["public"]}, "replicaIdentityFull": True}
+
+
+@pytest.mark.parametrize(
+    ("connectors", "identities"),
+    [
+        ([by_index()], ""),
+        # `true` is for the rest of them
+        ([by_index(replicaIdentityFull=True)], ""),
+        ([by_index(), ORDERS], ""),
+        ([by_index(), by_index()], ""),
+        ([by_index(), {**FULL_OF_SCHEMA, "capture": {"schemas": ["sales"]}}], ""),
+        ([by_index(), {**ORDERS, "replicaIdentityFull": ["public.x"]}], ""),
+        ([by_index(replicaIdentityFull=["public.orders"])], "FULL and USING INDEX orders_key"),
+        ([FULL_OF_ALL, by_index()], "FULL and USING INDEX orders_key"),
+        ([by_index(), FULL_OF_SCHEMA], "FULL and USING INDEX orders_key"),
+        ([by_index(), {**ORDERS, "replicaIdentityFull": True}], "FULL and USING INDEX orders_key"),
+        (
+            [by_index(), by_index(index="Other")],
+            'USING INDEX "Other" and USING INDEX orders_key',
+        ),
+        (
+            [by_index(replicaIdentityIndex={"public.orders": "a", "PUBLIC.orders": "b"})],
+            "USING INDEX a and USING INDEX b",
+        ),
+    ],
+)
+def test_a_table_has_one_replica_identity(connectors: list[ConnectorArgs], identities: str) -> None:
+    fault = f"public.orders is to have the replica identities {identities}; a table has one"
+    assert list(identity_faults(connectors)) == ([fault] if identities else [])
+
+
+def test_indexes_are_looked_up_by_the_table_s_name() -> None:
+    assert plan(replicaIdentityIndex={"Public.Orders": "Key"}).identity_indexes == {
+        "public.orders": "Key"
+    }
+    assert plan().identity_indexes == {}

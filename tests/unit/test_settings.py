@@ -150,7 +150,27 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
             "databases[0].replicaIdentityFull: Input should be a valid boolean, unable to "
             "interpret input (found: 'public.orders')",
         ),
+        (
+            {SHOP + "replicaIdentityIndex": {"orders": "a"}},
+            "databases[0].replicaIdentityIndex: 'orders' is not of the form schema.table",
+        ),
+        (
+            {SHOP + "replicaIdentityIndex": ["public.orders"]},
+            "databases[0].replicaIdentityIndex: is no mapping of names to values",
+        ),
+        (
+            {SHOP + "replicaIdentityIndex": {"public.orders": ""}},
+            "databases[0].replicaIdentityIndex.public.orders: '' is empty",
+        ),
         # What does not go together
+        (
+            {
+                SHOP + "replicaIdentityIndex": {"public.orders": "orders_key"},
+                SHOP + "replicaIdentityFull": ["Public.Orders"],
+            },
+            "database shop: public.orders is to have the replica identities FULL and USING INDEX "
+            "orders_key; a table has one",
+        ),
         (
             {SHOP + "snapshots": "read-only", SHOP + "heartbeat": True},
             "databases[0]: heartbeat needs a read-write connection, but snapshots is read-only: "

@@ -38,6 +38,7 @@ def test_defaults_are_the_page_s() -> None:
                 "snapshots": "signal-table",
                 "heartbeat": False,
                 "replicaIdentityFull": False,
+                "replicaIdentityIndex": {},
                 "allowWithoutIdentity": [],
                 "owners": [],
                 "form": {
@@ -73,6 +74,7 @@ def test_everything_can_be_said() -> None:
                     "owners": ["app"],
                     "heartbeat": True,
                     "replicaIdentityFull": ["Sales.Orders"],
+                    "replicaIdentityIndex": {"Sales.Events": "Events Key"},
                     "allowWithoutIdentity": ["Sales.Log"],
                     "publication": "pub",
                     "slot": "slot_1",
@@ -103,6 +105,7 @@ def test_everything_can_be_said() -> None:
         "snapshots": "signal-table",
         "heartbeat": True,
         "replicaIdentityFull": ["sales.orders"],
+        "replicaIdentityIndex": {"Sales.Events": "Events Key"},
         "allowWithoutIdentity": ["sales.log"],
         "owners": ["app"],
         "form": {

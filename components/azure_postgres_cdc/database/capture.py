@@ -56,11 +56,12 @@ def resolve(
     capture: Mapping[str, Any],
     own: Container[TableName],
     done: Container[TableName] = (),
+    setting: str = "capture",
 ) -> list[TableName]:
     """The tables that a capture set means now, without our own (signal, heartbeat).
 
     Raises one CdcError that lists every table or schema that cannot be captured. What is `done`
-    already (published, say) needs no ownership any more.
+    already (published, say) needs no ownership any more. `setting` is what it is to be mended in.
     """
     if capture.get("allTables"):
         found = tables.in_schemas(connection, tables.user_schemas(connection))
@@ -76,7 +77,7 @@ def resolve(
             if tables.is_system_schema(name)
         ]
         if wrong:
-            raise CdcError(_refusal(connection, wrong))
+            raise CdcError(_refusal(connection, wrong, setting))
         wanted = tables.in_schemas(connection, capture["schemas"])
     else:
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
@@ -91,11 +92,11 @@ def resolve(
         )
     ]
     if faults:
-        raise CdcError(_refusal(connection, faults))
+        raise CdcError(_refusal(connection, faults, setting))
     return wanted
 
 
-def _refusal(connection: Connection, faults: Sequence[str]) -> str:
+def _refusal(connection: Connection, faults: Sequence[str], setting: str) -> str:
     database = connection.info.dbname
     shown = "; ".join(faults[:20]) + (f"; and {len(faults) - 20} more" if len(faults) > 20 else "")
-    return f"database {database} cannot be captured as asked: {shown}. Remedy: correct `capture`"
+    return f"database {database} cannot be captured as asked: {shown}. Remedy: correct `{setting}`"

@@ -7,12 +7,60 @@ refused before it is published, unless it is known to be only inserted into.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
 
 from azure_postgres_cdc.database import tables
-from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
+
+_WITH_FORMER = """
+WITH RECURSIVE former AS (
+    SELECT c.oid, n.nspname, c.relname, wanted.identity
+    FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted(schema, name, identity)
+    JOIN pg_namespace n ON n.nspname = wanted.schema
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name),
+lineage(oid, ancestor) AS (
+    SELECT oid, oid FROM former
+    UNION SELECT lineage.oid, i.inhparent FROM lineage
+    JOIN pg_inherits i ON i.inhrelid = lineage.ancestor
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition)
+SELECT former.nspname, former.relname,
+    EXISTS (SELECT FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+            WHERE x.indrelid = former.oid
+            AND former.identity = 'USING INDEX ' || quote_ident(i.relname)),
+    EXISTS (SELECT FROM pg_index x WHERE x.indrelid = former.oid
+            AND x.indisprimary AND x.indimmediate AND x.indisvalid),
+    former.oid IN (
+        -- The view has partitions or their root, as the publication publishes them.
+        SELECT lineage.oid FROM lineage JOIN pg_class c ON c.oid = lineage.ancestor
+        JOIN pg_namespace n ON n.oid = c.relnamespace
+        JOIN pg_publication_tables t ON (t.schemaname, t.tablename) = (n.nspname, c.relname)
+        JOIN pg_publication p USING (pubname) WHERE p.pubupdate OR p.pubdelete)
+FROM former
+"""
+
+
+def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, str]:
+    """Those of the former identities that can come back without an application noticing.
+
+    An index that is gone gives way to the primary key. What is published, by anybody, and would be
+    without an identity, is left out.
+    """
+    names = [TableName.parse(name) for name in former]
+    columns = [name.schema for name in names], [name.name for name in names]
+    result = {}
+    for schema, name, has_index, has_key, published in rows(
+        connection, _WITH_FORMER, *columns, list(former.values())
+    ):
+        table = str(TableName(schema, name))
+        identity = former[table]
+        if identity.startswith("USING INDEX") and not has_index:
+            identity = "DEFAULT"
+        usable = {"DEFAULT": has_key, "NOTHING": False}.get(identity, True)
+        if usable or not published:
+            result[table] = identity
+    return result
 
 
 def check_identities(

@@ -1,21 +1,19 @@
-"""REPLICA IDENTITY FULL: what the WAL holds of a row that was updated or deleted.
+"""REPLICA IDENTITY: what the WAL holds of a row that was updated or deleted.
 
 By default only the primary key's values of a deleted row are kept; a table without a primary key
 cannot be updated at all once it is published. FULL keeps every column (the page: for soft deletes,
-audits and history). The setting is not inherited, so partitions get it too.
+audits and history), USING INDEX the columns of another unique index. The setting is not inherited,
+so partitions get it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
-import psycopg
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
-from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import identity_index, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -24,80 +22,75 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.database.identity_audit import restorable
+from azure_postgres_cdc.database.identity_change import identities, set_identities
+from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
 from azure_postgres_cdc.names import TableName, listed
 
-# ALTER TABLE waits for readers, and everyone else waits behind it: better to try again.
-_LOCK_TIMEOUT = "2s"
-_ATTEMPTS = 10
-
-_IDENTITIES = """
-SELECT n.nspname, c.relname, CASE c.relreplident
-       WHEN 'f' THEN 'FULL' WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING'
-       ELSE coalesce('USING INDEX ' || quote_ident(i.relname), 'NOTHING') END
-FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
-JOIN pg_namespace n ON n.nspname = wanted.schema
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
-LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisreplident
-LEFT JOIN pg_class i ON i.oid = x.indexrelid
-"""
-_FULL = """
+# What has its identity already needs no ownership.
+_DONE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relreplident = 'f'
+WHERE c.relreplident = %s
 """
 
 
 class ReplicaIdentityProvider(CdcProvider):
-    """Sets FULL where it is not set, and remembers what was there before."""
+    """Sets identities that are not set, and remembers what was there before."""
 
     identity = ("database",)
-    packed = ("captures", "tables", "before")
+    packed = ("captures", "indexes", "identities", "before", "toSet")
+    unsettled = ("toSet",)
 
-    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - the base's signature
-        wanted: set[TableName] = set()
-        own = [TableName.parse(text) for text in news["ownTables"]]
+    def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
-            full = {TableName(*row) for row in rows(connection, _FULL)}
-            for capture in news["captures"]:
-                wanted.update(resolve(connection, capture, own, full))
-            family = tables.with_partitions(connection, wanted)
-        return news | {"tables": [str(table) for table in family]}
+            wanted = _wanted(connection, news)
+            different = _differing(wanted, identities(connection, wanted)) if olds else {}
+        return news | {"identities": wanted, "toSet": sorted(different)}
 
     def make(self, props: Props) -> Props:
+        wanted = props["identities"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            before = _identities(connection, props["tables"])
-            _set(connection, {name: "FULL" for name, found in before.items() if found != "FULL"})
-        return props | {"before": before}
+            found = identities(connection, wanted)
+            # Kept where a second try finds it: what the first one has changed was not there before.
+            props["before"] = found | props.get("before", {})
+            set_identities(connection, _differing(wanted, found))
+        return props | {"toSet": []}
 
     def change(self, olds: Props, news: Props) -> Props:
-        dropped = {name: olds["before"][name] for name in set(olds["before"]) - set(news["tables"])}
+        wanted = news["identities"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
-            found = _identities(connection, [*news["tables"], *dropped])
-            full = {name: "FULL" for name in news["tables"] if found.get(name) != "FULL"}
-            _set(connection, {name: old for name, old in dropped.items() if name in found} | full)
-        before = {
-            name: olds["before"].get(name) or found.get(name, "DEFAULT") for name in news["tables"]
-        }
-        return olds | news | {"before": before}
+            found = identities(connection, [*wanted, *olds["before"]])
+            # As above, it is kept for a second try.
+            before = olds["before"] = found | olds["before"]
+            former = {name: before[name] for name in found if name not in wanted}
+            back = restorable(connection, former)
+            set_identities(connection, _differing(wanted | back, found))
+        _warn_of_kept(former, back)
+        kept = {name: before[name] for name in found if name not in back}
+        return olds | news | {"before": kept, "toSet": []}
 
     def look(self, props: Props) -> Props:
+        wanted = props.get("identities", {})
         with connect(props["connection"], props["database"]) as connection:
-            found = _identities(connection, props["tables"])
-        full = [name for name in props["tables"] if found.get(name) == "FULL"]
-        return props | {"tables": full}
+            found = identities(connection, wanted)
+        as_wanted = {name: wanted[name] for name in wanted if found.get(name) == wanted[name]}
+        return props | {"identities": as_wanted}
 
     def remove(self, props: Props) -> None:
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = _identities(connection, props["before"])
-            _set(connection, {name: props["before"][name] for name in found})
+            found = identities(connection, props["before"])
+            former = {name: props["before"][name] for name in found}
+            back = restorable(connection, former)
+            set_identities(connection, _differing(back, found))
+        _warn_of_kept(former, back)
 
 
 class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdentity"):
-    """REPLICA IDENTITY FULL for the tables of some capture sets and all their partitions.
+    """FULL for the tables of some capture sets, USING INDEX for others, and all their partitions.
 
-    Each table in a short transaction of its own, with retries, so that no application waits
-    behind it. What was there before comes back when the table is taken out or at destroy.
+    A table with an index of its own gets that one. Each table in a short transaction of its own,
+    with retries, so that no application waits behind it. What was there before comes back when
+    the table is taken out or at destroy, unless the application could then no longer update it.
     """
 
     def __init__(
@@ -106,6 +99,7 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         connection: ConnectionArgs,
         database: str,
         captures: Sequence[CaptureArgs],
+        indexes: Mapping[str, str],
         own_tables: Sequence[TableName] = (),
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -113,51 +107,40 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
             "connection": connection_props(connection),
             "database": database,
             "captures": pack([normalised(capture) for capture in captures]),
+            "indexes": pack(dict(sorted(indexes.items()))),
             "ownTables": [str(table) for table in own_tables],
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
 
 
-def _identities(connection: Connection, names: Iterable[str]) -> dict[str, str]:
-    parsed = [TableName.parse(name) for name in names]
-    columns = [table.schema for table in parsed], [table.name for table in parsed]
-    found = rows(connection, _IDENTITIES, *columns)
-    return {str(TableName(schema, name)): identity for schema, name, identity in found}
+def _wanted(connection: Connection, props: Props) -> dict[str, str]:
+    """The identity of every table and of every partition."""
+    own = [TableName.parse(text) for text in props["ownTables"]]
+    done = {TableName(*row) for row in rows(connection, _DONE, "f")}
+    full: set[TableName] = set()
+    for capture in props["captures"]:
+        full.update(resolve(connection, capture, own, done))
+    wanted = {str(table): "FULL" for table in tables.with_partitions(connection, full)}
+    indexes = {TableName.parse(text): index for text, index in props["indexes"].items()}
+    if indexes:
+        done = {TableName(*row) for row in rows(connection, _DONE, "i")}
+        named = {"tables": list(props["indexes"])}
+        resolve(connection, named, own, done, setting="replicaIdentityIndex")
+        found = identity_index.with_partitions(connection, indexes)
+        wanted |= {str(table): f"USING INDEX {index}" for table, index in found.items()}
+    return dict(sorted(wanted.items()))
 
 
-def _set(connection: Connection, wanted: dict[str, str]) -> None:
-    """Set each identity; a table that stays locked does not keep the others from theirs."""
-    connection.execute(sql.SQL("SET lock_timeout = {}").format(_LOCK_TIMEOUT))
-    locked = [
-        name for name, identity in sorted(wanted.items()) if not _alter(connection, name, identity)
-    ]
-    if locked:
-        raise CdcError(
-            f"the replica identity of {listed(locked)} could not be changed: other sessions keep "
-            f"the tables locked ({_ATTEMPTS} attempts of {_LOCK_TIMEOUT}). Remedy: run pulumi up "
-            "again when their long transactions are over; the other tables are done"
+def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
+    return {name: wanted[name] for name in wanted if found.get(name) != wanted[name]}
+
+
+def _warn_of_kept(former: Mapping[str, str], back: Mapping[str, str]) -> None:
+    kept = sorted(set(former) - set(back))
+    if kept:
+        warn(
+            [
+                f"the replica identity of {listed(kept)} stays as it is: without it, UPDATE and "
+                "DELETE would fail for the application, because the tables are published"
+            ]
         )
-
-
-def _alter(connection: Connection, name: str, identity: str) -> bool:
-    # FULL, DEFAULT, NOTHING or USING INDEX with a name that quote_ident has quoted.
-    statement = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(
-        TableName.parse(name).identifier,
-        sql.SQL(identity),
-    )
-    with explained(f"cannot change the replica identity of {name}"):
-        try:
-            _with_retries(connection, statement)
-        except psycopg.errors.LockNotAvailable:
-            return False
-    return True
-
-
-@retry(
-    retry=retry_if_exception_type(psycopg.errors.LockNotAvailable),
-    stop=stop_after_attempt(_ATTEMPTS),
-    wait=wait_random_exponential(multiplier=0.1, max=3),
-    reraise=True,
-)
-def _with_retries(connection: Connection, statement: sql.Composed) -> None:
-    connection.execute(statement)

@@ -23,9 +23,10 @@ _KINDS = {
 _DESCRIBE = """
 SELECT wanted.schema, wanted.name, c.relkind::text, c.relpersistence::text, c.relispartition,
        pg_get_userbyid(c.relowner), pg_has_role(c.relowner, 'USAGE'),
-       CASE c.relreplident WHEN 'f' THEN true WHEN 'n' THEN false WHEN 'd' THEN EXISTS (
-           SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary)
-       ELSE EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisreplident) END
+       -- A deferrable primary key is none, nor is an index whose creation has failed.
+       c.relreplident = 'f' OR EXISTS (
+           SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indimmediate AND i.indisvalid
+           AND CASE c.relreplident WHEN 'd' THEN i.indisprimary WHEN 'i' THEN i.indisreplident END)
 FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
 LEFT JOIN pg_namespace n ON n.nspname = wanted.schema
 LEFT JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name

@@ -1,0 +1,128 @@
+"""Many tables' replica identity, changed without any application waiting behind it.
+
+ALTER TABLE needs the table for itself, for a moment. While it waits for its turn, whoever comes
+later waits behind it: so it waits shortly, and comes back. Each table has a transaction of its own;
+hundreds of them travel together, because the way to the server and back is what takes the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+import psycopg
+from psycopg import sql
+
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.dynamic import note
+from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import TableName, listed
+
+LOCK_TIMEOUTS = (100, 300, 1000, 2000, 2000, 2000, 2000, 2000)
+"""Milliseconds for which a table's lock is waited for, in one round after the other. The later ones
+are longer than PostgreSQL's deadlock_timeout (1 s), after which autovacuum makes way."""
+
+_PAUSE_SECONDS = 2
+_PATIENCE_SECONDS = 90
+_TOGETHER = 200
+_NOTE_EVERY_SECONDS = 2
+
+_IDENTITIES = """
+SELECT n.nspname, c.relname, CASE c.relreplident
+       WHEN 'f' THEN 'FULL' WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING'
+       ELSE coalesce('USING INDEX ' || quote_ident(i.relname), 'NOTHING') END
+FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+LEFT JOIN pg_index x ON x.indrelid = c.oid AND x.indisreplident
+LEFT JOIN pg_class i ON i.oid = x.indexrelid
+"""
+
+
+def identities(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    """What each table that is there has: FULL, DEFAULT, NOTHING or USING INDEX and a name."""
+    parsed = [TableName.parse(name) for name in names]
+    columns = [table.schema for table in parsed], [table.name for table in parsed]
+    found = rows(connection, _IDENTITIES, *columns)
+    return {str(TableName(schema, name)): identity for schema, name, identity in found}
+
+
+def set_identities(connection: Connection, wanted: Mapping[str, str]) -> None:
+    """Give each table its identity, on a connection in autocommit mode.
+
+    A table that stays locked does not keep the others from theirs; it is named in the end.
+    """
+    progress = _Progress(connection.info.dbname, len(wanted))
+    patience_ends = time.monotonic() + _PATIENCE_SECONDS
+    left = sorted(wanted)
+    for turn, lock_timeout in enumerate(LOCK_TIMEOUTS):
+        if turn > 0:
+            time.sleep(_PAUSE_SECONDS)
+        connection.execute(sql.SQL("SET lock_timeout = {}").format(lock_timeout))
+        left = _one_round(connection, {name: wanted[name] for name in left}, progress)
+        if not left or time.monotonic() > patience_ends:
+            break
+    if left:
+        raise CdcError(
+            f"the replica identity of {listed(left)} could not be changed: other sessions keep "
+            f"the tables locked ({turn + 1} attempts). Remedy: run pulumi up again when their "
+            "long transactions are over; the other tables are done"
+        )
+
+
+class _Progress:
+    """Says how far it is, where it takes longer than somebody waits in silence."""
+
+    def __init__(self, database: str, total: int) -> None:
+        self._database, self._total, self._done = database, total, 0
+        self._next = time.monotonic() + _NOTE_EVERY_SECONDS
+
+    def add(self, count: int) -> None:
+        self._done += count
+        if time.monotonic() > self._next:
+            self._next = time.monotonic() + _NOTE_EVERY_SECONDS
+            note(
+                f"database {self._database}: replica identity of {self._done:,} of "
+                f"{self._total:,} tables changed"
+            )
+
+
+def _one_round(connection: Connection, wanted: Mapping[str, str], progress: _Progress) -> list[str]:
+    """Try each table once. Those that were locked are left."""
+    todo, locked = list(wanted), []
+    while todo:
+        together = todo[:_TOGETHER]
+        done = len(together)
+        try:
+            # Several statements in one text are never prepared.
+            connection.execute(_transactions(together, wanted), prepare=False)
+        except psycopg.Error as error:
+            done = _done_before_the_error(connection, together, wanted)
+            if not isinstance(error, psycopg.errors.LockNotAvailable):
+                with explained(f"cannot change the replica identity of {together[done]}"):
+                    raise error
+            locked.append(together[done])
+            del todo[done]
+        progress.add(done)
+        del todo[:done]
+    return locked
+
+
+def _transactions(names: Sequence[str], wanted: Mapping[str, str]) -> sql.Composed:
+    """FULL, DEFAULT, NOTHING or USING INDEX with a name that quote_ident has quoted."""
+    return sql.SQL("; ").join(
+        sql.SQL("BEGIN; ALTER TABLE {} REPLICA IDENTITY {}; COMMIT").format(
+            TableName.parse(name).identifier, sql.SQL(wanted[name])
+        )
+        for name in names
+    )
+
+
+def _done_before_the_error(
+    connection: Connection, names: Sequence[str], wanted: Mapping[str, str]
+) -> int:
+    """PostgreSQL does not say at which of several statements it stopped; the catalog does."""
+    connection.rollback()
+    found = identities(connection, names)
+    different = (number for number, name in enumerate(names) if found.get(name) != wanted[name])
+    return next(different, len(names) - 1)

@@ -1,0 +1,178 @@
+"""Replica identities are changed while the application works: it never waits for long."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+
+from azure_postgres_cdc.database import identity_change
+from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+
+@pytest.fixture(autouse=True)
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity_change, "LOCK_TIMEOUTS", (100, 200, 300))
+    monkeypatch.setattr(identity_change, "_PAUSE_SECONDS", 0.2)
+
+
+def full(shop: Shop, count: int) -> Managed:
+    """A resource that sets `count` tables without a primary key to FULL, once they are there."""
+    shop.run(
+        *(
+            f"DO $$BEGIN FOR i IN {first}..{min(first + 499, count)} LOOP"
+            " EXECUTE format('CREATE TABLE public.t%s (id int)', i); END LOOP; END$$"
+            for first in range(1, count + 1, 500)
+        )
+    )
+    captures = [{"schemas": ["public"]}]
+    return shop.managed(ReplicaIdentityProvider(), captures=captures, indexes={}, ownTables=[])
+
+
+def not_full(shop: Shop) -> list[str]:
+    return shop.column(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+        " AND relkind = 'r' AND relreplident <> 'f' ORDER BY 1"
+    )
+
+
+@contextmanager
+def long_transaction(shop: Shop, *tables: str) -> Iterator[Callable[[], None]]:
+    """An application that has read some tables and not finished yet. Gives what ends it."""
+    with shop.server.connect(shop.name) as session:
+        session.autocommit = False
+        for table in tables:
+            session.execute(f"SELECT FROM public.{table}".encode())
+        yield session.rollback
+
+
+def test_locked_tables_do_not_keep_the_others_from_theirs(shop: Shop) -> None:
+    managed = full(shop, 450)
+    with long_transaction(shop, "t1", "t200", "t450"):
+        text = managed.failure(managed.up)
+        assert not_full(shop) == ["t1", "t200", "t450"]
+    assert text == (
+        "the replica identity of public.t1, public.t200, public.t450 could not be changed: other "
+        "sessions keep the tables locked (3 attempts). Remedy: run pulumi up again when their long "
+        "transactions are over; the other tables are done"
+    )
+    managed.up()
+    assert not_full(shop) == []
+
+
+def test_table_that_is_unlocked_in_time_is_done(shop: Shop) -> None:
+    managed = full(shop, 3)
+    with long_transaction(shop, "t2") as end:
+        timer = threading.Timer(0.4, end)
+        timer.start()
+        managed.up()
+        timer.join()
+    assert not_full(shop) == []
+
+
+def test_application_waits_no_longer_than_the_lock_timeout(shop: Shop) -> None:
+    """Whoever reads a table after ALTER TABLE has queued for it waits behind it."""
+    managed = full(shop, 2)
+    waits: list[float] = []
+    over = threading.Event()
+
+    def read_all_the_time() -> None:
+        with shop.server.connect(shop.name) as session:
+            while not over.is_set():
+                began = time.monotonic()
+                session.execute("SELECT FROM public.t1")
+                waits.append(time.monotonic() - began)
+
+    reader = threading.Thread(target=read_all_the_time)
+    with long_transaction(shop, "t1"):
+        reader.start()
+        managed.failure(managed.up)
+        over.set()
+        reader.join()
+    assert not_full(shop) == ["t1"]
+    assert len(waits) > 100
+    # It did meet the queue, and the longest lock_timeout here is 0.3 s.
+    assert 0.05 < max(waits) < 0.3 + 0.2
+
+
+def test_session_that_is_ended_in_the_middle_is_started_again(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = full(shop, 450)
+    with long_transaction(shop, "t300") as end:
+
+        def end_both() -> None:
+            while not shop.column(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
+                " AND application_name = 'azure-postgres-cdc' AND wait_event_type = 'Lock'",
+                shop.name,
+            ):
+                time.sleep(0.01)
+            end()
+
+        helper = threading.Thread(target=end_both)
+        helper.start()
+        managed.up()
+        helper.join()
+    assert not_full(shop) == []
+    assert capfd.readouterr().err.endswith("; trying again\n")
+    # What the first try had done is known to be its own.
+    managed.destroy()
+    assert len(not_full(shop)) == 450
+
+
+def test_other_fault_names_its_table(shop: Shop) -> None:
+    managed = full(shop, 300)
+    inputs = managed.check()
+    shop.run("DROP TABLE public.t17")
+    text = managed.failure(lambda: managed.provider.create(inputs))
+    assert text == (
+        "cannot change the replica identity of public.t17: "
+        'relation "public.t17" does not exist [42P01]'
+    )
+    # and what was done before it stays done
+    assert managed.up() == []
+    assert not_full(shop) == []
+
+
+def test_progress_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(identity_change, "_NOTE_EVERY_SECONDS", 0)
+    full(shop, 1250).up()
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[-2] == f"database {shop.name}: replica identity of 1,200 of 1,250 tables changed"
+
+
+@pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.full)])
+def test_many_tables_take_no_longer_than_with_psql(shop: Shop, count: int) -> None:
+    managed = full(shop, count)
+    statements = "\n".join(
+        f"ALTER TABLE public.t{number} REPLICA IDENTITY {identity};"
+        for identity in ("FULL", "DEFAULT")
+        for number in range(1, count + 1)
+    )
+    began = time.monotonic()
+    subprocess.run(
+        [shop.server.tool("psql"), "-qX", "-v", "ON_ERROR_STOP=1"],
+        input=statements.encode(),
+        env=shop.server.client_environment(shop.name),
+        check=True,
+    )
+    with_psql = (time.monotonic() - began) / 2
+    began = time.monotonic()
+    managed.up()
+    ours = time.monotonic() - began
+    assert not_full(shop) == []
+    assert ours < 2 * with_psql + 0.3
+    began = time.monotonic()
+    assert managed.up() == []
+    assert time.monotonic() - began < with_psql + 0.3
