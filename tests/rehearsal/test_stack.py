@@ -130,6 +130,17 @@ def test_the_slot(made: Made) -> None:
     ]
 
 
+def test_identity_comes_before_publication_before_slot(made: Made) -> None:
+    """By the engine's own record of when each was done with."""
+    created = {
+        item["type"].rpartition(":")[2]: item["created"]
+        for item in made.rehearsal.engine.state()["deployment"]["resources"]
+        if item["type"].startswith("pulumi-python:dynamic/")
+    }
+    order = ["TableOwners", "SignalTable", "ReplicaIdentity", "Publication", "ReplicationSlot"]
+    assert sorted(order, key=created.__getitem__) == order
+
+
 def test_replica_identity_is_full_where_it_was_asked_for(made: Made) -> None:
     assert made.ask(
         "SELECT relname, relreplident FROM pg_class WHERE relname LIKE 'pgbench%' AND relkind = 'r'"
