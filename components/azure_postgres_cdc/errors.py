@@ -15,6 +15,9 @@ class CdcError(pulumi.RunError):
     Pulumi prints a RunError of a program without a traceback.
     """
 
+    def __init__(self, text: str = "") -> None:
+        super().__init__(_one_line(text))
+
 
 class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
     """The server does not answer, or not yet: after a restart, worth another try."""
@@ -33,8 +36,16 @@ class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
     def __init__(self, where: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = "".join(f"\n  - {fault}" for fault in faults)
-        super().__init__(f"{where} has {count}; nothing was changed:{lines}")
+        lines = "".join(f"\n  - {_one_line(fault)}" for fault in faults)
+        # Not CdcError's, which would make one line of them.
+        pulumi.RunError.__init__(self, f"{where} has {count}; nothing was changed:{lines}")
+
+
+def _one_line(text: str) -> str:
+    """Names may hold line breaks, and characters that play with a terminal: they are spelt out."""
+    return "".join(
+        character if character.isprintable() else repr(character)[1:-1] for character in text
+    )
 
 
 # Without a module in front of it, Pulumi prints `CdcError: ...` and nothing else.
