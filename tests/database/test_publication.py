@@ -219,8 +219,8 @@ def test_table_that_the_application_could_not_update_any_more_is_refused(shop: S
     )
     refusal = (
         "{}: no primary key and no replica identity, so that UPDATE and DELETE would fail for the "
-        "application once published. Remedy: add a primary key, add them to replicaIdentityFull, "
-        "or, where rows are only ever inserted, to allowWithoutIdentity"
+        "application once published. Remedy: add a primary key, add them to replicaIdentityFull "
+        "or replicaIdentityIndex or, where rows are only ever inserted, to allowWithoutIdentity"
     )
     assert managed.refusal() == refusal.format("public.bare, public.nothing")
     assert managed.refusal(allowWithoutIdentity=["public.bare"]) == refusal.format("public.nothing")

@@ -68,7 +68,9 @@ def test_locked_tables_do_not_keep_the_others_from_theirs(shop: Shop) -> None:
     assert not_full(shop) == []
 
 
-def test_table_that_is_unlocked_in_time_is_done(shop: Shop) -> None:
+def test_table_that_is_unlocked_in_time_is_done(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
     managed = full(shop, 3)
     with long_transaction(shop, "t2") as end:
         timer = threading.Timer(0.4, end)
@@ -76,6 +78,7 @@ def test_table_that_is_unlocked_in_time_is_done(shop: Shop) -> None:
         managed.up()
         timer.join()
     assert not_full(shop) == []
+    assert "public.t2 locked by other sessions; trying again" in capfd.readouterr().err
 
 
 def test_application_waits_no_longer_than_the_lock_timeout(shop: Shop) -> None:

@@ -47,6 +47,8 @@ def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, s
     An index that is gone gives way to the primary key. What is published, by anybody, and would be
     without an identity, is left out.
     """
+    if not former:
+        return {}
     names = [TableName.parse(name) for name in former]
     columns = [name.schema for name in names], [name.name for name in names]
     result = {}
@@ -82,5 +84,6 @@ def check_identities(
         raise CdcError(
             f"{listed(without)}: no primary key and no replica identity, so that UPDATE and DELETE "
             "would fail for the application once published. Remedy: add a primary key, add them to "
-            "replicaIdentityFull, or, where rows are only ever inserted, to allowWithoutIdentity"
+            "replicaIdentityFull or replicaIdentityIndex or, where rows are only ever inserted, to "
+            "allowWithoutIdentity"
         )

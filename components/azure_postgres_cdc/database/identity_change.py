@@ -57,6 +57,7 @@ def set_identities(connection: Connection, wanted: Mapping[str, str]) -> None:
     left = sorted(wanted)
     for turn, lock_timeout in enumerate(LOCK_TIMEOUTS):
         if turn > 0:
+            note(f"replica identity: {listed(left, 3)} locked by other sessions; trying again")
             time.sleep(_PAUSE_SECONDS)
         connection.execute(sql.SQL("SET lock_timeout = {}").format(lock_timeout))
         left = _one_round(connection, {name: wanted[name] for name in left}, progress)
