@@ -7,6 +7,7 @@ from typing import Any, NotRequired, TypedDict
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.membership import within_reach
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName
 
@@ -83,12 +84,14 @@ def resolve(
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
     wanted = [table for table in wanted if table not in own]
     administrator = connection.info.user
+    described = tables.describe(connection, wanted)
+    reach = {} if all(table.is_ours for table in described) else within_reach(connection)
     faults = [
         fault
-        for table in tables.describe(connection, wanted)
+        for table in described
         if (
             fault := table.fault
-            or (None if table.name in done else table.ownership_fault(administrator))
+            or (None if table.name in done else table.ownership_fault(administrator, reach))
         )
     ]
     if faults:

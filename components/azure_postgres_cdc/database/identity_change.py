@@ -13,7 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 import psycopg
 from psycopg import sql
 
+from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.membership import Loan, within_reach
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
@@ -55,12 +57,13 @@ def set_identities(connection: Connection, wanted: Mapping[str, str]) -> None:
     progress = _Progress(connection.info.dbname, len(wanted))
     patience_ends = time.monotonic() + _PATIENCE_SECONDS
     left = sorted(wanted)
+    statements = _statements(connection, wanted)
     for turn, lock_timeout in enumerate(LOCK_TIMEOUTS):
         if turn > 0:
             note(f"replica identity: {listed(left, 3)} locked by other sessions; trying again")
             time.sleep(_PAUSE_SECONDS)
         connection.execute(sql.SQL("SET lock_timeout = {}").format(lock_timeout))
-        left = _one_round(connection, {name: wanted[name] for name in left}, progress)
+        left = _one_round(connection, left, wanted, statements, progress)
         if not left or time.monotonic() > patience_ends:
             break
     if left:
@@ -88,15 +91,22 @@ class _Progress:
             )
 
 
-def _one_round(connection: Connection, wanted: Mapping[str, str], progress: _Progress) -> list[str]:
+def _one_round(
+    connection: Connection,
+    names: Sequence[str],
+    wanted: Mapping[str, str],
+    statements: Mapping[str, sql.Composed],
+    progress: _Progress,
+) -> list[str]:
     """Try each table once. Those that were locked are left."""
-    todo, locked = list(wanted), []
+    todo, locked = list(names), []
     while todo:
         together = todo[:_TOGETHER]
         done = len(together)
         try:
             # Several statements in one text are never prepared.
-            connection.execute(_transactions(together, wanted), prepare=False)
+            text = sql.SQL("; ").join(statements[name] for name in together)
+            connection.execute(text, prepare=False)
         except psycopg.Error as error:
             done = _done_before_the_error(connection, together, wanted)
             if not isinstance(error, psycopg.errors.LockNotAvailable):
@@ -109,14 +119,23 @@ def _one_round(connection: Connection, wanted: Mapping[str, str], progress: _Pro
     return locked
 
 
-def _transactions(names: Sequence[str], wanted: Mapping[str, str]) -> sql.Composed:
+def _statements(connection: Connection, wanted: Mapping[str, str]) -> dict[str, sql.Composed]:
+    """A transaction for each table; membership in an owner that is within reach is taken in it."""
+    reach = within_reach(connection)
+    described = tables.describe(connection, map(TableName.parse, wanted))
+    loans = {str(item.name): reach.get(item.owner) for item in described if not item.is_ours}
+    return {
+        name: _transaction(name, identity, loans.get(name)) for name, identity in wanted.items()
+    }
+
+
+def _transaction(name: str, identity: str, loan: Loan | None) -> sql.Composed:
     """FULL, DEFAULT, NOTHING or USING INDEX with a name that quote_ident has quoted."""
-    return sql.SQL("; ").join(
-        sql.SQL("BEGIN; ALTER TABLE {} REPLICA IDENTITY {}; COMMIT").format(
-            TableName.parse(name).identifier, sql.SQL(wanted[name])
-        )
-        for name in names
+    alter = sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(
+        TableName.parse(name).identifier, sql.SQL(identity)
     )
+    steps = [loan.take, alter, loan.give_back] if loan else [alter]
+    return sql.SQL("; ").join([sql.SQL("BEGIN"), *steps, sql.SQL("COMMIT")])
 
 
 def _done_before_the_error(

@@ -19,6 +19,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.database.membership import acting_for
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -88,9 +89,11 @@ class PublicationProvider(CdcProvider):
             found = _find(connection, name)
             if found not in (None, _wanted(props)):
                 raise CdcError(_refusal(props, found))
-            _make_readable(connection, props["role"], _captured(connection, props, found))
-            if found is None:
-                connection.execute(_create_statement(props))
+            captured = _captured(connection, props, found)
+            with acting_for(connection, tables.owners_of(connection, captured)):
+                _make_readable(connection, props["role"], captured)
+                if found is None:
+                    connection.execute(_create_statement(props))
         return props
 
     def change(self, olds: Props, news: Props) -> Props:
@@ -105,9 +108,11 @@ class PublicationProvider(CdcProvider):
             if found["allTables"] != _all_tables(news):
                 raise CdcError(_other_kind(news))
             repair = _parsed(news["toRepair"]) - _own(news)
-            _make_readable(connection, news["role"], repair)
-            for statement in _alterations(connection, name, found, _wanted(news)):
-                connection.execute(statement)
+            owned = repair | _parsed(news["tables"])
+            with acting_for(connection, tables.owners_of(connection, owned)):
+                _make_readable(connection, news["role"], repair)
+                for statement in _alterations(connection, name, found, _wanted(news)):
+                    connection.execute(statement)
         return olds | news | {"toRepair": []}
 
     def look(self, props: Props) -> Props:

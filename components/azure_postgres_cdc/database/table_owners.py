@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -20,6 +19,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.database.membership import within_reach
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -29,14 +29,10 @@ SELECT o.rolname, n.nspname, c.relname
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles o ON o.oid = c.relowner
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND NOT pg_has_role(o.oid, 'USAGE')
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND o.rolname <> ALL(%s)
   -- What an extension has made is the extension's to grant.
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
-  AND NOT EXISTS (SELECT FROM pg_auth_members m
-                  WHERE m.roleid = o.oid AND m.admin_option AND pg_has_role(m.member, 'USAGE'))
-  AND (%s OR o.rolsuper OR NOT (
-       SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user))
 ORDER BY 1, 2, 3
 """
 _WHO_MAY = """
@@ -97,12 +93,9 @@ class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
 
 def _out_of_reach(connection: Connection, schemas: Sequence[str]) -> list[str]:
     """For each owner: its tables, the statement that is needed, and who may run it."""
-    # Since then, CREATEROLE alone gives no say over a role that another one has made.
-    needs_admin_option = capabilities.has(
-        "CREATEROLE only with the ADMIN option", connection.info.server_version
-    )
+    reach = list(within_reach(connection))
     owned: dict[str, list[TableName]] = {}
-    for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), needs_admin_option):
+    for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), reach):
         owned.setdefault(owner, []).append(TableName(schema, name))
     who = dict(rows(connection, _WHO_MAY, list(owned)))
     administrator = quoted(connection.info.user)

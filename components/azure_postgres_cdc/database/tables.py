@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from azure_postgres_cdc.database.connection import Connection, rows
@@ -51,6 +51,12 @@ WITH RECURSIVE family(oid) AS (
 SELECT n.nspname, c.relname FROM family
 JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
 """
+_OWNERS = """
+SELECT DISTINCT pg_get_userbyid(c.relowner)
+FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+"""
 _UNREADABLE = """
 SELECT n.nspname, c.relname FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema
@@ -70,7 +76,7 @@ class Table:
     is_partition: bool
     owner: str
     is_ours: bool
-    """Whether the administrator is the owner or a member of it, which publishing needs."""
+    """Whether the administrator is the owner or has its privileges, which publishing needs."""
     has_identity: bool
     """Whether UPDATE and DELETE can be published: a primary key, a chosen index, or FULL."""
 
@@ -90,9 +96,12 @@ class Table:
             return f"{self.name} is PostgreSQL's own, which is not captured"
         return None
 
-    def ownership_fault(self, administrator: str) -> str | None:
-        """Why the administrator may neither publish nor alter the table, if it may not."""
-        if self.is_ours:
+    def ownership_fault(self, administrator: str, reach: Container[str]) -> str | None:
+        """Why the administrator may neither publish nor alter the table, if it may not.
+
+        `reach`: the owners that it may act for.
+        """
+        if self.is_ours or self.owner in reach:
             return None
         return (
             f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
@@ -118,6 +127,11 @@ def unreadable(connection: Connection, names: Iterable[TableName], role: str) ->
     """Those that a role may not read: a connector's snapshot would stall on the first of them."""
     found = rows(connection, _UNREADABLE, *_columns(names), role)
     return sorted(TableName(*row) for row in found)
+
+
+def owners_of(connection: Connection, names: Iterable[TableName]) -> list[str]:
+    """The roles that own any of the tables."""
+    return rows(connection, _OWNERS, *_columns(names))
 
 
 def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:

@@ -1,0 +1,88 @@
+"""Acting for the owner of a table, for as long as one transaction lasts.
+
+Granting on a table, publishing it and changing its replica identity need its owner, or a member
+of the owner. Where the administrator only holds the ADMIN option on the owner (it made that role,
+or was granted it `WITH ADMIN TRUE, INHERIT FALSE`), it makes itself a member, does the work and
+gives the membership back. All of it in one transaction, so that a failure leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database.connection import Connection, rows
+
+# Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made: the
+# ADMIN option does, one's own or that of a role whose privileges one has. Nobody but a superuser
+# hands out a superuser, and nobody becomes a member of a role that is a member of oneself.
+_WITHIN_REACH = """
+SELECT o.rolname, pg_has_role(o.oid, 'USAGE'), admin.rolname, EXISTS (
+    SELECT FROM pg_auth_members m
+    WHERE m.roleid = o.oid AND m.member = me.oid AND m.grantor = admin.oid)
+FROM pg_roles me JOIN pg_roles o ON me.rolname = current_user
+LEFT JOIN LATERAL (
+    SELECT r.oid, r.rolname FROM pg_auth_members a JOIN pg_roles r ON r.oid = a.member
+    WHERE a.roleid = o.oid AND a.admin_option AND pg_has_role(r.oid, 'USAGE')
+    ORDER BY r.oid <> me.oid, r.rolname LIMIT 1) admin ON true
+WHERE pg_has_role(o.oid, 'USAGE')
+   OR (NOT o.rolsuper AND NOT pg_has_role(o.oid, me.oid, 'MEMBER')
+       AND CASE WHEN %s THEN admin.oid IS NOT NULL
+           ELSE me.rolcreaterole AND NOT pg_has_role(o.oid, 'MEMBER') END)
+"""
+
+
+@dataclass(frozen=True)
+class Loan:
+    """A membership that is taken and given back."""
+
+    take: sql.Composed
+    give_back: sql.Composed
+
+
+def within_reach(connection: Connection) -> dict[str, Loan | None]:
+    """The roles that the administrator may act for, each with the membership that it takes first.
+
+    None where it takes nothing: the administrator itself, and roles whose privileges it has.
+    """
+    by_admin_option = capabilities.has(
+        "CREATEROLE only with the ADMIN option", connection.info.server_version
+    )
+    return {
+        owner: None if ours else _loan(owner, grantor if by_admin_option else None, kept=kept)
+        for owner, ours, grantor, kept in rows(connection, _WITHIN_REACH, by_admin_option)
+    }
+
+
+@contextmanager
+def acting_for(connection: Connection, owners: Iterable[str]) -> Iterator[None]:
+    """Have the privileges of these owners meanwhile. Others than those within reach are left out.
+
+    The connection is inside of a transaction. An error ends it, and the membership with it. In
+    the order of the names, because another transaction may be doing the same.
+    """
+    reach = within_reach(connection)
+    loans = [loan for owner in sorted(set(owners)) if (loan := reach.get(owner))]
+    for loan in loans:
+        connection.execute(loan.take)
+    yield
+    for loan in loans:
+        connection.execute(loan.give_back)
+
+
+def _loan(owner: str, grantor: str | None, *, kept: bool) -> Loan:
+    """`kept`: this grantor's grant is there already, without the privileges; it stays."""
+    names = {"owner": sql.Identifier(owner)}
+    if grantor is None:
+        take, give_back = "GRANT {owner} TO CURRENT_USER", "REVOKE {owner} FROM CURRENT_USER"
+    else:
+        names["grantor"] = sql.Identifier(grantor)
+        take = "GRANT {owner} TO CURRENT_USER WITH INHERIT TRUE GRANTED BY {grantor}"
+        give_back = "REVOKE {owner} FROM CURRENT_USER GRANTED BY {grantor}"
+        if kept:
+            give_back = "GRANT {owner} TO CURRENT_USER WITH INHERIT FALSE GRANTED BY {grantor}"
+    return Loan(sql.SQL(take).format(**names), sql.SQL(give_back).format(**names))
