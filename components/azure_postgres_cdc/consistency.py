@@ -57,6 +57,12 @@ def _database_faults(database: Mapping[str, Any]) -> Iterator[str]:
                 ".capture: needs exactly one of tables, tablesFile, schemas and allTables "
                 f"(found: {found})"
             )
+    grants = _mapping(database.get("grants"))
+    if grants.get("readAllData") is True and grants.get("tables") == "captured":
+        yield (
+            ".grants: readAllData lets the role read every table, tables: captured only some: "
+            "take one of them out"
+        )
     if database.get("heartbeat") is True and database.get("snapshots") == "read-only":
         yield (
             ": heartbeat needs a read-write connection, but snapshots is read-only: "

@@ -12,7 +12,8 @@ from azure_postgres_cdc.database.capture import (
     capture_fault,
     captured_schemas,
 )
-from azure_postgres_cdc.database.grants import RoleAccess
+from azure_postgres_cdc.database.grants import GrantsArgs, grants_faults
+from azure_postgres_cdc.database.schema_access import ALL, CAPTURED, NONE, RoleAccess
 from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.names import (
     DEFAULT_PUBLICATION,
@@ -55,7 +56,13 @@ class ConnectorArgs(TypedDict):
     """Captured tables that rows are only ever inserted into: they may be published without a
     replica identity, though UPDATE and DELETE on them would then fail. Default: none."""
     owners: NotRequired[Sequence[str]]
-    """Roles that create tables in the captured schemas. Default: the administrator."""
+    """Roles that create tables in the captured schemas, whose future tables are to be readable at
+    once. Default: the administrator and every role that owns a table there, looked up at each
+    `up`."""
+    grants: NotRequired[GrantsArgs]
+    """How much the group role gets. Default: what the page grants."""
+    dropSignalTable: NotRequired[bool]
+    """Let go of the signal table even while it holds rows. Default false: it then stays."""
     form: NotRequired[FormArgs]
     """The rest of the connector's form."""
 
@@ -76,6 +83,9 @@ class Plan:
     identity_indexes: Mapping[str, str]
     allow_without_identity: tuple[str, ...]
     owners: tuple[str, ...]
+    discover_owners: bool
+    grants: GrantsArgs
+    drop_signal_table: bool
     form: FormArgs
 
     @classmethod
@@ -97,6 +107,9 @@ class Plan:
             identity_indexes=_by_table(args.get("replicaIdentityIndex", {})),
             allow_without_identity=tuple(args.get("allowWithoutIdentity", ())),
             owners=tuple(args.get("owners") or (administrator,)),
+            discover_owners=not args.get("owners"),
+            grants=args.get("grants", {}),
+            drop_signal_table=args.get("dropSignalTable", False),
             form=form,
         )
 
@@ -138,6 +151,7 @@ def captured_by(plans: Sequence[Plan]) -> set[str]:
 
 
 def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
+    """What a role needs for all connectors that use it: what any of them asks for."""
     mine = [plan for plan in plans if plan.role == role]
     everything = any(plan.schemas is None for plan in mine)
     captured = frozenset(schema for plan in mine for schema in plan.schemas or ())
@@ -145,9 +159,20 @@ def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
         role=role,
         captured=None if everything else captured,
         writes=frozenset(own_table_schemas(mine)),
-        occupied=frozenset(own_table_schemas(plans)),
+        captures=tuple(plan.capture for plan in mine),
         owners=tuple(sorted({owner for plan in mine for owner in plan.owners})),
+        discover_owners=any(plan.discover_owners for plan in mine),
+        create=any(plan.grants.get("create", True) for plan in mine),
+        table_grants=_table_grants(mine),
+        users=tuple(sorted({plan.user for plan in mine})),
     )
+
+
+def _table_grants(plans: Sequence[Plan]) -> str:
+    if any(plan.grants.get("readAllData") for plan in plans):
+        return NONE
+    everything = any(plan.grants.get("tables", ALL) == ALL for plan in plans)
+    return ALL if everything else CAPTURED
 
 
 def faults_of(database: str, connectors: Sequence[ConnectorArgs]) -> list[str]:
@@ -213,6 +238,7 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     fault = slot_fault(args.get("slot", DEFAULT_SLOT))
     if fault:
         yield f"slot {args.get('slot')!r} {fault}"
+    yield from grants_faults(args.get("grants", {}))
     if args.get("snapshots") == "read-only" and args.get("heartbeat"):
         yield "heartbeat needs a read-write connection, but snapshots is read-only"
 

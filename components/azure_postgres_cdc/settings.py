@@ -14,6 +14,7 @@ from pydantic import Field, StrictBool, ValidationError
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
+from azure_postgres_cdc.database.grants import GrantsArgs
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT, TableName
 from azure_postgres_cdc.plan import ConnectorArgs, identity_faults
 from azure_postgres_cdc.server_args import CREATE, DEFAULT_DATABASE, CdcServerArgs, faults_of_server
@@ -74,12 +75,22 @@ class Connector(SettingsModel):
         return self.model_dump(exclude_none=True)  # type: ignore[return-value]
 
 
+class Grants(SettingsModel):
+    """`grants`: how much of the page's grants the group role gets."""
+
+    create: StrictBool = True
+    tables: Literal["all", "captured"] = "all"
+    readAllData: StrictBool = False  # noqa: N815
+
+
 class Database(SettingsModel):
     """One item of `databases`: a database and one connector on it."""
 
     name: Identifier
     capture: Capture
     owners: tuple[Identifier, ...] = ()
+    grants: Grants = Grants()
+    dropSignalTable: StrictBool = False  # noqa: N815
     snapshots: Literal["signal-table", "read-only"] = "signal-table"
     heartbeat: StrictBool = False
     replicaIdentityFull: YesNoOrTables = False  # noqa: N815
@@ -106,6 +117,8 @@ class Database(SettingsModel):
             "replicaIdentityIndex": self.replicaIdentityIndex,
             "allowWithoutIdentity": list(self.allowWithoutIdentity),
             "owners": list(self.owners),
+            "grants": cast(GrantsArgs, self.grants.model_dump()),
+            "dropSignalTable": self.dropSignalTable,
             "form": self.connector.arguments(),
         }
 

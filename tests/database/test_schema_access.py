@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,8 +33,14 @@ def access(shop: Shop, *schemas: str, **inputs: Any) -> Managed:
         **{
             "role": ROLE,
             "owners": [shop.server.admin_user],
+            "discoverOwners": False,
             "allSchemas": not schemas,
             "schemas": sorted(schemas),
+            "writes": [],
+            "captures": json.dumps([{"allTables": True}]),
+            "create": True,
+            "tableGrants": "all",
+            "users": ["streamkap_user"],
             **inputs,
         },
     )
@@ -88,12 +95,18 @@ def test_tables_that_another_owner_makes_later_are_readable(shop: Shop) -> None:
     assert can_read(shop, "sales.theirs")
 
 
-def test_owner_that_the_administrator_is_no_member_of_is_refused(shop: Shop) -> None:
-    managed = access(shop, "sales", owners=["App B"])
-    text = managed.failure(managed.up)
-    assert text.startswith("cannot change the grants on schema sales: ")
-    assert "[42501]. Remedy: list only owners that the administrator is a member of" in text
-    assert may(shop, "sales") == (False, False)
+def test_owner_that_the_administrator_may_not_act_for_is_refused_in_the_preview(
+    shop: Shop,
+) -> None:
+    assert access(shop, "sales", owners=["azuresu"]).refusal() == (
+        f"owners of database {shop.name}: the administrator may not act for azuresu. Remedy: list "
+        "only owners that it is a member of, or have a role that may run: "
+        "GRANT azuresu TO cdc_admin"
+    )
+    assert access(shop, "sales", owners=["nobody"]).refusal() == (
+        f"owners of database {shop.name}: there is no role nobody. Remedy: correct `owners`, or "
+        "leave it out: the owners of tables are found by themselves"
+    )
 
 
 def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
@@ -103,7 +116,10 @@ def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
     managed.up()
     managed.up(owners=[shop.server.admin_user, "team"])
     assert shop.privileges("sales.streamkap_signal") == {"SELECT", "INSERT", "UPDATE"}
+    assert managed.up() == []
     assert signal.refresh() == managed.refresh() == []
+    managed.destroy()
+    assert shop.privileges("sales.streamkap_signal") == {"SELECT", "INSERT", "UPDATE"}
 
 
 def test_every_schema_is_looked_up(shop: Shop) -> None:
@@ -113,9 +129,10 @@ def test_every_schema_is_looked_up(shop: Shop) -> None:
     assert may(shop, "other") == (True, True)
     assert can_read(shop, "other.secrets")
     shop.run("CREATE SCHEMA later", "CREATE TABLE later.t (id int)")
-    assert managed.preview() == ["schemas"]
+    assert managed.preview() == ["lacking", "schemas"]
     managed.up()
     assert can_read(shop, "later.t")
+    assert managed.up() == []
 
 
 @pytest.mark.parametrize(
@@ -128,12 +145,14 @@ def test_every_schema_is_looked_up(shop: Shop) -> None:
         f"CREATE TABLE sales.hidden (id int); REVOKE ALL ON TABLE sales.hidden FROM {ROLE}",
     ],
 )
-def test_lost_grant_is_seen_and_repaired(shop: Shop, by_hand: str) -> None:
+@pytest.mark.parametrize("refreshed", [False, True])
+def test_lost_grant_is_seen_and_repaired(shop: Shop, by_hand: str, *, refreshed: bool) -> None:
     managed = access(shop, "sales")
     managed.up()
     shop.run(*by_hand.split("; "))
-    assert managed.refresh() == ["schemas"]
-    managed.up()
+    if refreshed:
+        assert managed.refresh() == ["schemas"]
+    assert "lacking" in managed.up()
     assert may(shop, "sales") == (True, True)
     assert all(
         shop.column(
@@ -143,6 +162,7 @@ def test_lost_grant_is_seen_and_repaired(shop: Shop, by_hand: str) -> None:
         )
     )
     assert default_grants(shop) == [(shop.server.admin_user, "sales", ROLE, "SELECT")]
+    assert managed.up() == []
     assert managed.refresh() == []
 
 
@@ -189,14 +209,15 @@ def test_dropped_role_is_one_line_at_refresh(shop: Shop) -> None:
     shop.run("DROP OWNED BY passing CASCADE", "DROP ROLE passing", superuser=True)
     assert managed.refresh() == ["schemas"]
     assert managed.failure(managed.up) == (
-        'cannot change the grants on schema sales: role "passing" does not exist [42704]'
+        f'cannot change what passing may do in database {shop.name}: role "passing" does not '
+        "exist [42704]"
     )
 
 
 def test_missing_schema_is_one_line(shop: Shop) -> None:
     managed = access(shop, "nope")
     assert managed.failure(managed.up) == (
-        'cannot change the grants on schema nope: schema "nope" does not exist [3F000]'
+        "cannot grant anything to streamkap_role on schema nope: there is no such schema"
     )
 
 

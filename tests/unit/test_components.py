@@ -123,12 +123,11 @@ def test_dynamic_resources_are_not_pickled_by_value(server: CdcServerArgs) -> No
 def test_database_s_side_is_in_the_order_of_the_page() -> None:
     found = whole(connectors=[{**EVERYTHING, "owners": ["cdc_admin"]}])
     roles = {"cdc-streamkap_role", "cdc-streamkap_user"}
-    grants = {item.name for kind in ("Grant", "DefaultPrivileges") for item in found.of(kind)}
-    grants.add("shop-schemas-streamkap_role")
+    grants = {item.name for kind in ("Grant", "SchemaAccess") for item in found.of(kind)}
     tables = {"shop-sales-streamkap_signal", "shop-beat-streamkap_heartbeat"}
     for role in found.of("Role"):
         assert found.all_before(role) >= {"cdc-restart", "cdc-in-effect", "cdc-administrator"}
-    for kind in ("Grant", "DefaultPrivileges", "SchemaAccess"):
+    for kind in ("Grant", "SchemaAccess"):
         for grant in found.of(kind):
             assert found.all_before(grant) >= {*roles, "shop-beat"}
     for kind in ("SignalTable", "HeartbeatTable"):
@@ -149,7 +148,7 @@ def test_read_only_connector_waits_for_the_server_too(server: CdcServerArgs) -> 
         "cdc-in-effect",
         "cdc-administrator",
         "cdc-streamkap_user",
-        "shop-tables-streamkap_role-public",
+        "shop-schemas-streamkap_role",
     }
 
 
@@ -166,15 +165,12 @@ def test_what_loses_data_is_protected() -> None:
 def test_no_two_grants_meet_on_one_table() -> None:
     """A `Grant` means exactly these privileges: it would revoke the signal table's writes."""
     found = full()
-    assert {item.inputs["schema"] for item in found.of("Grant") if "schema" in item.inputs} == {
-        "public",
-        "beat",
-    }
+    assert [item.inputs["objectType"] for item in found.of("Grant")] == ["database"]
     access = found.one("SchemaAccess").inputs
-    assert (access["schemas"], access["allSchemas"]) == (["sales"], False)
-    assert {
-        (item.inputs["schema"], item.inputs["owner"]) for item in found.of("DefaultPrivileges")
-    } == {("public", "app"), ("public", "cdc_admin")}
+    assert (access["schemas"], access["allSchemas"]) == (["public", "sales"], False)
+    assert access["writes"] == ["beat", "sales"]
+    assert (access["owners"], access["discoverOwners"]) == (["app", "cdc_admin"], False)
+    assert access["tableGrants"] == "all"
 
 
 def test_capture_sets_reach_the_publication_sorted() -> None:

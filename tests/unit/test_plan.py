@@ -122,9 +122,10 @@ def test_full_identity_for_all_or_some(full: Any, captured: Any) -> None:
     assert plan(replicaIdentityFull=full).full_identity == captured
 
 
-def test_owners_default_to_the_administrator() -> None:
-    assert plan(owners=[]).owners == ("cdc_admin",)
-    assert plan(owners=["app", "team"]).owners == ("app", "team")
+def test_owners_default_to_the_administrator_and_whoever_is_found() -> None:
+    assert (plan(owners=[]).owners, plan(owners=[]).discover_owners) == (("cdc_admin",), True)
+    listed = plan(owners=["app", "team"])
+    assert (listed.owners, listed.discover_owners) == (("app", "team"), False)
 
 
 def test_the_form_names_the_published_tables_without_sql_s_quotes() -> None:
@@ -142,8 +143,12 @@ def test_access_of_one_connector() -> None:
         role="streamkap_role",
         captured=frozenset({"public"}),
         writes=frozenset({"streamkap"}),
-        occupied=frozenset({"streamkap"}),
+        captures=({"tables": ["public.orders"]},),
         owners=("cdc_admin",),
+        discover_owners=True,
+        create=True,
+        table_grants="all",
+        users=("streamkap_user",),
     )
 
 
@@ -157,15 +162,36 @@ def test_access_of_connectors_that_share_a_role_is_joined() -> None:
         role="streamkap_role",
         captured=frozenset({"public", "sales"}),
         writes=frozenset({"streamkap", "sales"}),
-        occupied=frozenset({"streamkap", "sales", "hr"}),
+        captures=({"tables": ["public.orders"]}, {"schemas": ["sales"]}),
         owners=("a", "b"),
+        discover_owners=False,
+        users=("streamkap_user",),
     )
     assert access_of("hr", plans).captured == frozenset({"hr"})
+    assert access_of("hr", plans).discover_owners
     assert own_table_schemas(plans) == {"streamkap", "sales", "hr"}
 
 
 def test_all_tables_means_every_schema() -> None:
     assert access_of("streamkap_role", [plan(), plan(capture={"allTables": True})]).captured is None
+
+
+@pytest.mark.parametrize(
+    ("grants", "create", "tables"),
+    [
+        ([{}, {}], True, "all"),
+        ([{"create": False}], False, "all"),
+        ([{"create": False}, {"create": True}], True, "all"),
+        ([{"tables": "captured"}], True, "captured"),
+        ([{"tables": "captured"}, {"tables": "all"}], True, "all"),
+        ([{"readAllData": True}, {"tables": "captured"}], True, "none"),
+    ],
+)
+def test_role_gets_what_any_of_its_connectors_needs(
+    grants: list[Any], create: bool, tables: str
+) -> None:
+    found = access_of("streamkap_role", [plan(grants=item) for item in grants])
+    assert (found.create, found.table_grants) == (create, tables)
 
 
 # Faults
@@ -211,6 +237,14 @@ def test_good_arguments_have_no_fault() -> None:
             [f"owners: '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63"],
         ),
         ({"user": "", "role": ""}, ["user '' is empty", "role '' is empty"]),
+        ({"grants": {"tables": "some"}}, ["grants.tables is 'some': use all or captured"]),
+        (
+            {"grants": {"readAllData": True, "tables": "captured"}},
+            [
+                "grants: readAllData lets the role read every table, tables: captured only some: "
+                "take one of them out"
+            ],
+        ),
         (
             {"publication": "x" * 64},
             [f"publication '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63"],

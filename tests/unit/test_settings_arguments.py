@@ -41,6 +41,8 @@ def test_defaults_are_the_page_s() -> None:
                 "replicaIdentityIndex": {},
                 "allowWithoutIdentity": [],
                 "owners": [],
+                "grants": {"create": True, "tables": "all", "readAllData": False},
+                "dropSignalTable": False,
                 "form": {
                     "sslMode": "require",
                     "prefixWithDatabaseName": False,
@@ -72,6 +74,8 @@ def test_everything_can_be_said() -> None:
                     "name": "Shop",
                     "capture": {"schemas": ["sales", "Odd Schema"]},
                     "owners": ["app"],
+                    "grants": {"create": False, "tables": "captured"},
+                    "dropSignalTable": True,
                     "heartbeat": True,
                     "replicaIdentityFull": ["Sales.Orders"],
                     "replicaIdentityIndex": {"Sales.Events": "Events Key"},
@@ -108,6 +112,8 @@ def test_everything_can_be_said() -> None:
         "replicaIdentityIndex": {"Sales.Events": "Events Key"},
         "allowWithoutIdentity": ["sales.log"],
         "owners": ["app"],
+        "grants": {"create": False, "tables": "captured", "readAllData": False},
+        "dropSignalTable": True,
         "form": {
             "name": "prod-shop",
             "sslMode": "disable",

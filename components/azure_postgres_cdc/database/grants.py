@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from typing import Literal, NotRequired, TypedDict
 
 import pulumi
 import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc.database.connection import ConnectionArgs
-from azure_postgres_cdc.database.schema_access import SchemaAccess
+from azure_postgres_cdc.database.schema_access import ALL, CAPTURED, RoleAccess, SchemaAccess
 
 
-@dataclass(frozen=True)
-class RoleAccess:
-    """What one group role needs in one database."""
+class GrantsArgs(TypedDict):
+    """How much of the page's grants the group role gets in this database."""
 
-    role: str
-    captured: frozenset[str] | None
-    """The schemas to read; None for every schema."""
-    writes: frozenset[str]
-    """The schemas of the signal and heartbeat tables that it writes to."""
-    occupied: frozenset[str]
-    """The schemas that hold such a table of any connector."""
-    owners: tuple[str, ...]
-    """Roles that create tables: what they create later is to be readable at once."""
+    create: NotRequired[bool]
+    """CREATE on the schemas: the page grants it, the connector does not need it. Default true."""
+    tables: NotRequired[Literal["all", "captured"]]
+    """`all` (default, the page's): every table of the captured schemas, present and future.
+    `captured`: the captured tables only."""
+    readAllData: NotRequired[bool]
+    """The role is a member of pg_read_all_data (PostgreSQL 14+), and needs no grant on a table:
+    it then reads every database of the server that it may connect to. Default false."""
+
+
+def grants_faults(args: GrantsArgs) -> Iterator[str]:
+    """What is wrong with the grants, if anything."""
+    if args.get("tables", ALL) not in (ALL, CAPTURED):
+        yield f"grants.tables is {args['tables']!r}: use {ALL} or {CAPTURED}"
+    if args.get("readAllData") and args.get("tables") == CAPTURED:
+        yield (
+            "grants: readAllData lets the role read every table, tables: captured only some: "
+            "take one of them out"
+        )
 
 
 def role_grants(
@@ -34,85 +44,16 @@ def role_grants(
     opts: pulumi.ResourceOptions,
     plugin_opts: pulumi.ResourceOptions,
 ) -> list[pulumi.Resource]:
-    """Declare the page's grants for one role.
-
-    `postgresql.Grant` means *exactly these privileges*, so no two of them may meet on one table;
-    `SchemaAccess` takes the schemas where they would.
-    """
-    grants: list[pulumi.Resource] = [
-        postgresql.Grant(
-            f"{prefix}-connect-{access.role}",
-            object_type="database",
-            database=database,
-            role=access.role,
-            privileges=["CONNECT"],
-            opts=plugin_opts,
-        )
-    ]
-    captured = access.captured or frozenset()
-    shared = captured & access.occupied
-    if access.captured is not None:
-        grants += [
-            _schema_grant(prefix, database, access.role, schema, plugin_opts)
-            for schema in sorted((captured | access.writes) - shared)
-        ]
-        for schema in sorted(captured - shared):
-            grants += _read_grants(prefix, database, access, schema, plugin_opts)
-    if access.captured is None or shared:
-        grants.append(
-            SchemaAccess(
-                f"{prefix}-schemas-{access.role}",
-                connection,
-                database,
-                access.role,
-                None if access.captured is None else sorted(shared),
-                access.owners,
-                opts,
-            )
-        )
-    return grants
-
-
-def _schema_grant(
-    prefix: str, database: str, role: str, schema: str, opts: pulumi.ResourceOptions
-) -> postgresql.Grant:
-    """CREATE and USAGE on one schema, as on the page."""
-    return postgresql.Grant(
-        f"{prefix}-schema-{role}-{schema}",
-        object_type="schema",
+    """Declare the page's grants for one role."""
+    connect = postgresql.Grant(
+        f"{prefix}-connect-{access.role}",
+        object_type="database",
         database=database,
-        schema=schema,
-        role=role,
-        privileges=["CREATE", "USAGE"],
-        opts=opts,
-    )
-
-
-def _read_grants(
-    prefix: str, database: str, access: RoleAccess, schema: str, opts: pulumi.ResourceOptions
-) -> list[pulumi.Resource]:
-    """SELECT on every table of one schema, and on those that the owners will create in it."""
-    name = f"{access.role}-{schema}"
-    grant = postgresql.Grant(
-        f"{prefix}-tables-{name}",
-        object_type="table",
-        database=database,
-        schema=schema,
         role=access.role,
-        privileges=["SELECT"],
-        opts=opts,
+        privileges=["CONNECT"],
+        opts=plugin_opts,
     )
-    defaults = [
-        postgresql.DefaultPrivileges(
-            f"{prefix}-new-tables-{name}-{owner}",
-            object_type="table",
-            database=database,
-            schema=schema,
-            owner=owner,
-            role=access.role,
-            privileges=["SELECT"],
-            opts=opts,
-        )
-        for owner in access.owners
-    ]
-    return [grant, *defaults]
+    schemas = SchemaAccess(
+        f"{prefix}-schemas-{access.role}", connection, database, access, opts=opts
+    )
+    return [connect, schemas]

@@ -1,20 +1,22 @@
-"""Grants on schemas through psycopg, for the two cases in which `postgresql.Grant` cannot serve.
+"""What one role may do in one database: use schemas, read their tables, present and future.
 
-A captured schema that also holds the signal or the heartbeat table: a schema-wide
-`postgresql.Grant` means *exactly these privileges* and would revoke the write grants on that
-table at every refresh. And FOR ALL TABLES, whose schemas are only known once the database has
-been looked at.
+One dynamic resource for all of it, and no `postgresql.Grant`s: those mean *exactly these
+privileges*, so that a schema-wide one revokes the write grants on a signal table in the same
+schema; they fail on a schema as soon as one table in it belongs to a stranger; and an option that
+changes which of them there are would revoke, last of all, what had just been granted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import privileges, tables
+from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -22,112 +24,102 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props
-from azure_postgres_cdc.errors import explained
-from azure_postgres_cdc.names import quoted
+from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.privileges import Access
+from azure_postgres_cdc.database.row_security import hidden_tables
+from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import TableName, listed, quoted
+
+ALL, CAPTURED, NONE = "all", "captured", "none"
+"""Which tables are made readable: those of the captured schemas, the captured ones, or none
+(pg_read_all_data reads them anyway)."""
 
 _REMEDIES = {
-    "42501": "list only owners that the administrator is a member of, or run: "
-    "GRANT <owner> TO <administrator>, as a role that may"
+    "42501": "have the owner, or a role that may, run: GRANT <owner> TO <administrator>; then run "
+    "pulumi up again"
 }
-_READABLE = """
-SELECT nspname FROM pg_namespace n JOIN pg_roles r ON r.rolname = %s
-WHERE nspname = ANY(%s)
-  AND has_schema_privilege(r.oid, n.oid, 'USAGE') AND has_schema_privilege(r.oid, n.oid, 'CREATE')
-  AND NOT EXISTS (
-    SELECT FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p')
-      AND NOT has_table_privilege(r.oid, c.oid, 'SELECT'))
-  AND NOT EXISTS (
-    SELECT FROM pg_roles o WHERE o.rolname = ANY(%s) AND NOT EXISTS (
-      SELECT FROM pg_default_acl d, aclexplode(d.defaclacl) acl
-      WHERE d.defaclrole = o.oid AND d.defaclnamespace = n.oid AND d.defaclobjtype = 'r'
-        AND acl.grantee = r.oid AND acl.privilege_type = 'SELECT'))
-"""
-_GRANT = (
-    (
-        "GRANT CREATE, USAGE ON SCHEMA {schema} TO {role}",
-        "GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {role}",
-    ),
-    (
-        "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} "
-        "GRANT SELECT ON TABLES TO {role}",
-    ),
-)
-_REVOKE = (
-    (
-        "REVOKE CREATE, USAGE ON SCHEMA {schema} FROM {role}",
-        "REVOKE SELECT ON ALL TABLES IN SCHEMA {schema} FROM {role}",
-    ),
-    (
-        "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {schema} "
-        "REVOKE SELECT ON TABLES FROM {role}",
-    ),
-)
+
+
+@dataclass(frozen=True)
+class RoleAccess:
+    """What one group role needs in one database."""
+
+    role: str
+    captured: frozenset[str] | None
+    """The schemas to read; None for every schema."""
+    writes: frozenset[str]
+    """The schemas of the signal and heartbeat tables that it writes to."""
+    captures: tuple[CaptureArgs, ...]
+    """What its connectors capture."""
+    owners: tuple[str, ...]
+    """Roles that create tables: what they create later is to be readable at once."""
+    discover_owners: bool = True
+    """Whether every role that owns a table in the captured schemas counts as one of them."""
+    create: bool = True
+    """CREATE on the schemas, as on the page."""
+    table_grants: str = ALL
+    users: tuple[str, ...] = ()
+    """The logins in it that row-level security may hide rows from."""
 
 
 class SchemaAccessProvider(CdcProvider):
-    """The same grants as above, through psycopg, leaving write grants on single tables alone."""
+    """Grants what is lacking, revokes what is no longer wanted, through psycopg."""
 
     identity = ("database", "role")
+    packed = ("captures", "tables")
+    unsettled = ("lacking",)
 
-    def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - the base's signature
-        if not news["allSchemas"]:
-            return news
+    def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
-            return news | {"schemas": tables.user_schemas(connection)}
+            found = dict(news)
+            if news["allSchemas"]:
+                found["schemas"] = tables.user_schemas(connection)
+            found["owners"] = _owners(connection, olds, found)
+            found["tables"] = _tables(connection, found)
+            # Before there is anything, the role and its schemas may be missing altogether.
+            access = _access(found)
+            found["lacking"] = privileges.lacking(connection, access).schemas if olds else []
+            for user in found.get("users", ()):
+                _warn_of_hidden_rows(connection, found, user)
+        return found
 
     def make(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"]) as connection:
-            self._each(connection, props, props["schemas"], _GRANT)
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(_what(props), _REMEDIES),
+        ):
+            privileges.grant(connection, _access(props))
         return props
 
     def change(self, olds: Props, news: Props) -> Props:
-        former_owners = olds | {"owners": sorted(set(olds["owners"]) - set(news["owners"]))}
-        with connect(news["connection"], news["database"]) as connection:
-            missing = tables.missing_schemas(connection, olds["schemas"])
-            present = set(olds["schemas"]) - set(missing)
-            kept = present & set(news["schemas"])
-            self._each(connection, olds, sorted(present - kept), _REVOKE)
-            self._each(connection, former_owners, sorted(kept), ((), _REVOKE[1]))
-            self._each(connection, news, news["schemas"], _GRANT)
-        return olds | news
+        with (
+            connect(news["connection"], news["database"]) as connection,
+            explained(_what(news), _REMEDIES),
+        ):
+            wanted = _access(news)
+            privileges.revoke(connection, _access(olds), wanted)
+            privileges.grant(connection, wanted)
+        return olds | news | {"lacking": []}
 
     def look(self, props: Props) -> Props:
-        wanted = props["role"], props["schemas"], props["owners"]
         with connect(props["connection"], props["database"]) as connection:
-            readable = set(rows(connection, _READABLE, *wanted))
-        return props | {"schemas": [name for name in props["schemas"] if name in readable]}
+            lacking = privileges.lacking(connection, _access(props)).schemas
+        return props | {"schemas": [name for name in props["schemas"] if name not in lacking]}
 
     def remove(self, props: Props) -> None:
-        with connect(props["connection"], props["database"]) as connection:
-            missing = tables.missing_schemas(connection, props["schemas"])
-            present = [schema for schema in props["schemas"] if schema not in missing]
-            self._each(connection, props, present, _REVOKE)
-
-    def _each(
-        self,
-        connection: Connection,
-        props: Props,
-        schemas: Sequence[str],
-        statements: tuple[Sequence[str], Sequence[str]],
-    ) -> None:
-        role = sql.Identifier(props["role"])
-        per_schema, per_owner = statements
-        for schema in schemas:
-            names = {"schema": sql.Identifier(schema), "role": role}
-            with explained(f"cannot change the grants on schema {quoted(schema)}", _REMEDIES):
-                for statement in per_schema:
-                    connection.execute(sql.SQL(statement).format(**names))
-                for owner in props["owners"]:
-                    for statement in per_owner:
-                        text = sql.SQL(statement)
-                        connection.execute(text.format(owner=sql.Identifier(owner), **names))
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(_what(props), _REMEDIES),
+        ):
+            privileges.revoke(connection, _access(props), Access(props["role"]))
 
 
 class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
-    """CREATE and USAGE on schemas, SELECT on their tables, present and future.
+    """USAGE, and CREATE, on schemas; SELECT on their tables or on the captured ones only.
 
-    `schemas` None means every schema of the database, looked up at each `pulumi up`.
+    Schemas (where all are captured), owners (where none are listed) and captured tables are looked
+    up at each `pulumi up`.
     """
 
     def __init__(
@@ -135,17 +127,101 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
         resource_name: str,
         connection: ConnectionArgs,
         database: str,
-        role: str,
-        schemas: Sequence[str] | None,
-        owners: Sequence[str],
+        access: RoleAccess,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         props = {
             "connection": connection_props(connection),
             "database": database,
-            "role": role,
-            "owners": list(owners),
-            "allSchemas": schemas is None,
-            "schemas": sorted(schemas or ()),
+            "role": access.role,
+            "allSchemas": access.captured is None,
+            "schemas": sorted(access.captured or ()),
+            "writes": sorted(access.writes),
+            "captures": pack([normalised(capture) for capture in access.captures]),
+            "owners": sorted(access.owners),
+            "discoverOwners": access.discover_owners,
+            "create": access.create,
+            "tableGrants": access.table_grants,
+            "users": sorted(access.users),
         }
         super().__init__(SchemaAccessProvider(), resource_name, props, opts)
+
+
+def _access(props: Props) -> Access:
+    """What the properties mean. Those of an earlier version have fewer keys."""
+    everything = props.get("tableGrants", ALL) == ALL
+    return Access(
+        role=props["role"],
+        schemas=frozenset([*props["schemas"], *props.get("writes", ())]),
+        create=props.get("create", True),
+        readable=frozenset(props["schemas"] if everything else ()),
+        owners=frozenset(props["owners"]),
+        tables=frozenset(map(TableName.parse, props.get("tables") or ())),
+    )
+
+
+def _owners(connection: Connection, olds: Props, news: Props) -> list[str]:
+    """The listed owners, all within reach, and those that are found.
+
+    One that is out of reach by now stays, so that its privileges are not revoked, which would fail.
+    """
+    found = set(rows(connection, "SELECT rolname FROM pg_roles"))
+    missing = [owner for owner in news["owners"] if owner not in found]
+    reach = within_reach(connection)
+    strangers = [owner for owner in news["owners"] if owner in found and owner not in reach]
+    known = set(olds.get("owners", ()))
+    if missing:
+        raise CdcError(
+            f"owners of database {news['database']}: there is no role {listed(missing)}. Remedy: "
+            "correct `owners`, or leave it out: the owners of tables are found by themselves"
+        )
+    if set(strangers) - known:
+        administrator = quoted(connection.info.user)
+        statements = listed(f"GRANT {quoted(owner)} TO {administrator}" for owner in strangers)
+        raise CdcError(
+            f"owners of database {news['database']}: the administrator may not act for "
+            f"{listed(strangers)}. Remedy: list only owners that it is a member of, or have a role "
+            f"that may run: {statements}"
+        )
+    if not news.get("discoverOwners"):
+        return sorted(news["owners"])
+    owning = privileges.table_owners(connection, news["schemas"])
+    return sorted({*news["owners"], *(owning & (known | set(reach)))})
+
+
+def _tables(connection: Connection, props: Props) -> list[str]:
+    """The captured tables, where only those are to be readable."""
+    if props.get("tableGrants", ALL) != CAPTURED:
+        return []
+    done = privileges.readable(connection, props["role"])
+    found: set[TableName] = set()
+    for capture in props["captures"]:
+        found.update(resolve(connection, capture, (), done))
+    return sorted(map(str, found))
+
+
+def _warn_of_hidden_rows(connection: Connection, props: Props, user: str) -> None:
+    hidden = [
+        table
+        for table in hidden_tables(connection, props["schemas"], user, props["role"])
+        if any(_captures(capture, table) for capture in props["captures"])
+    ]
+    if hidden:
+        warn(
+            [
+                f"row-level security may hide rows of {listed(hidden)} from {quoted(user)}, and "
+                "snapshots would lack them. Remedy: server.login.bypassRls (PostgreSQL 16 and "
+                "later), or CREATE POLICY ... FOR SELECT "
+                f"TO {quoted(props['role'])} USING (true) on each"
+            ]
+        )
+
+
+def _captures(capture: Mapping[str, Any], table: TableName) -> bool:
+    if capture.get("tables"):
+        return str(table) in capture["tables"]
+    return bool(capture.get("allTables")) or table.schema in capture["schemas"]
+
+
+def _what(props: Props) -> str:
+    return f"cannot change what {quoted(props['role'])} may do in database {props['database']}"

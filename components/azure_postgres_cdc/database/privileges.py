@@ -1,0 +1,233 @@
+"""The privileges of one role: what it lacks of what it is to have, and the statements for that.
+
+Only what is missing is granted, so that a table which somebody else has made readable, or which
+nobody here may grant on, is no obstacle. The connector's own tables are left alone: they have
+grants of their own, to write as well.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from psycopg import sql
+
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.membership import acting_for, within_reach
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
+
+_OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
+
+_SCHEMAS = """
+SELECT n.nspname, pg_get_userbyid(n.nspowner), ARRAY(
+    SELECT acl.privilege_type FROM aclexplode(n.nspacl) acl JOIN pg_roles r ON r.oid = acl.grantee
+    WHERE r.rolname = %s)
+FROM pg_namespace n WHERE n.nspname = ANY(%s)
+"""
+# Views, materialized views and foreign tables too, as ON ALL TABLES IN SCHEMA does.
+_UNREADABLE = """
+SELECT n.nspname, c.relname, o.rolname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+  AND NOT coalesce(
+      has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT'), false)
+"""
+_READABLE = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%'
+  AND has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT')
+"""
+_GRANTED = """
+SELECT n.nspname, c.relname, o.rolname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+  AND EXISTS (SELECT FROM aclexplode(c.relacl) acl JOIN pg_roles r ON r.oid = acl.grantee
+              WHERE r.rolname = %s AND acl.privilege_type = 'SELECT')
+"""
+_DEFAULTS = """
+SELECT o.rolname, n.nspname
+FROM pg_default_acl d JOIN pg_roles o ON o.oid = d.defaclrole
+JOIN pg_namespace n ON n.oid = d.defaclnamespace, aclexplode(d.defaclacl) acl
+WHERE n.nspname = ANY(%s) AND d.defaclobjtype = 'r' AND acl.privilege_type = 'SELECT'
+  AND acl.grantee = (SELECT oid FROM pg_roles WHERE rolname = %s)
+"""
+_TABLE_OWNERS = """
+SELECT DISTINCT o.rolname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_roles o ON o.oid = c.relowner
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
+"""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a role is to have in one database."""
+
+    role: str
+    schemas: frozenset[str] = frozenset()
+    """Those that it may use."""
+    create: bool = False
+    """Whether it may create something in them."""
+    readable: frozenset[str] = frozenset()
+    """The schemas whose tables it may read, future ones of the owners among them."""
+    owners: frozenset[str] = frozenset()
+    """Roles that create tables."""
+    tables: frozenset[TableName] = frozenset()
+    """Single tables that it may read."""
+
+    @property
+    def on_schemas(self) -> set[tuple[str, str]]:
+        """Pairs of schema and privilege."""
+        privileges = ("CREATE", "USAGE") if self.create else ("USAGE",)
+        return set(itertools.product(self.schemas, privileges))
+
+    @property
+    def defaults(self) -> set[tuple[str, str]]:
+        """Pairs of owner and schema: what the one makes in the other is readable at once."""
+        return set(itertools.product(self.owners, self.readable))
+
+    @property
+    def looked_at(self) -> list[str]:
+        """The schemas in which there are tables to read."""
+        return sorted(self.readable | {table.schema for table in self.tables})
+
+    def reads(self, table: TableName) -> bool:
+        """Whether the table is one that the role is to read."""
+        return table.schema in self.readable or table in self.tables
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What is to be granted or revoked, with the owners on whose behalf that is done."""
+
+    on_schemas: dict[tuple[str, str], str]
+    tables: dict[TableName, str]
+    defaults: set[tuple[str, str]]
+
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas that it is about."""
+        found = {schema for schema, _ in self.on_schemas} | {schema for _, schema in self.defaults}
+        return sorted(found | {table.schema for table in self.tables})
+
+    @property
+    def owners(self) -> set[str]:
+        """Whoever owns any of it."""
+        return {*self.on_schemas.values(), *self.tables.values(), *(o for o, _ in self.defaults)}
+
+
+def lacking(connection: Connection, access: Access) -> Difference:
+    """What a role lacks, as far as the administrator may grant it."""
+    reach = within_reach(connection)
+    owners, have = _on_schemas(connection, access)
+    unreadable = _tables(connection, _UNREADABLE, access)
+    return Difference(
+        {pair: owners[pair[0]] for pair in access.on_schemas - have if pair[0] in owners},
+        {t: owner for t, owner in unreadable.items() if access.reads(t) and owner in reach},
+        access.defaults - _default_pairs(connection, access),
+    )
+
+
+def surplus(connection: Connection, was: Access, now: Access) -> Difference:
+    """What a role was to have, and is no longer to have. What is gone by itself is none of it."""
+    reach = within_reach(connection)
+    owners, have = _on_schemas(connection, was)
+    granted = _tables(connection, _GRANTED, was)
+    return Difference(
+        {pair: owners[pair[0]] for pair in have & was.on_schemas - now.on_schemas},
+        {
+            t: owner
+            for t, owner in granted.items()
+            if was.reads(t) and not now.reads(t) and owner in reach
+        },
+        _default_pairs(connection, was) & was.defaults - now.defaults,
+    )
+
+
+def grant(connection: Connection, access: Access) -> None:
+    """Grant what is lacking."""
+    missing = tables.missing_schemas(connection, sorted(access.schemas))
+    if missing:
+        raise CdcError(
+            f"cannot grant anything to {quoted(access.role)} on schema "
+            f"{listed(map(quoted, missing))}: there is no such schema"
+        )
+    _carry_out(connection, "GRANT {} ON {} {} TO {}", lacking(connection, access), access.role)
+    # Whoever has some privilege on a schema and may not grant it gets a mere warning.
+    owners, have = _on_schemas(connection, access)
+    refused = {schema for schema, _ in access.on_schemas - have}
+    if refused:
+        administrator = quoted(connection.info.user)
+        statements = {f"GRANT {quoted(owners[schema])} TO {administrator}" for schema in refused}
+        raise CdcError(
+            f"cannot grant anything to {quoted(access.role)} on schema "
+            f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
+            f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
+        )
+
+
+def revoke(connection: Connection, was: Access, now: Access) -> None:
+    """Revoke what is no longer wanted."""
+    _carry_out(connection, "REVOKE {} ON {} {} FROM {}", surplus(connection, was, now), was.role)
+
+
+def readable(connection: Connection, role: str) -> set[TableName]:
+    """Every table that a role may read already."""
+    return {TableName(*row) for row in rows(connection, _READABLE, role)}
+
+
+def table_owners(connection: Connection, schemas: Iterable[str]) -> set[str]:
+    """Every role that owns a table in one of the schemas."""
+    return set(rows(connection, _TABLE_OWNERS, list(schemas)))
+
+
+def _carry_out(connection: Connection, statement: str, what: Difference, role: str) -> None:
+    """One statement for each kind of privilege, and one for each owner of future tables."""
+    grantee = sql.Identifier(role)
+
+    def text(privilege: str, kind: str, names: sql.Composable) -> sql.Composed:
+        return sql.SQL(statement).format(sql.SQL(privilege), sql.SQL(kind), names, grantee)
+
+    with acting_for(connection, what.owners):
+        for privilege, pairs in _grouped((b, a) for a, b in what.on_schemas).items():
+            connection.execute(text(privilege, "SCHEMA", _identifiers(pairs)))
+        if what.tables:
+            names = sql.SQL(", ").join(table.identifier for table in sorted(what.tables))
+            connection.execute(text("SELECT", "TABLE", names))
+        for owner, schemas in _grouped(what.defaults).items():
+            future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} {}")
+            action = text("SELECT", "TABLES", sql.SQL(""))
+            connection.execute(future.format(sql.Identifier(owner), _identifiers(schemas), action))
+
+
+def _on_schemas(
+    connection: Connection, access: Access
+) -> tuple[dict[str, str], set[tuple[str, str]]]:
+    """The owner of each schema that is there, and what the role has on them."""
+    found = rows(connection, _SCHEMAS, access.role, list(access.schemas))
+    owners = {schema: owner for schema, owner, _ in found}
+    return owners, {(schema, privilege) for schema, _, have in found for privilege in have}
+
+
+def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
+    """The tables that a query finds in the schemas that the role reads in, with their owners."""
+    found = rows(connection, query, access.looked_at, _OWN_TABLES, access.role)
+    return {TableName(schema, name): owner for schema, name, owner in found}
+
+
+def _default_pairs(connection: Connection, access: Access) -> set[tuple[str, str]]:
+    return set(rows(connection, _DEFAULTS, sorted(access.readable), access.role))
+
+
+def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """The second of each pair under its first, sorted."""
+    found: dict[str, list[str]] = {}
+    for first, second in sorted(pairs):
+        found.setdefault(first, []).append(second)
+    return found
+
+
+def _identifiers(names: Iterable[str]) -> sql.Composed:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
