@@ -13,10 +13,13 @@ NEWEST = 18
 _VERSIONS = {
     "logical replication with publications": (OLDEST, None),
     "publishing TRUNCATE": (11, None),
+    "wal_sender_timeout of a role": (12, None),
     "publish_via_partition_root": (13, None),
     "read-only snapshots": (13, None),
+    "pg_read_all_data": (14, None),
     "FOR TABLES IN SCHEMA": (15, None),
     "CREATEROLE only with the ADMIN option": (16, None),
+    "BYPASSRLS from an administrator who is no superuser": (16, None),
     "pg_failover_slots": (OLDEST_ON_AZURE, 16),
     "sync_replication_slots": (17, None),
     "failover slots": (17, None),

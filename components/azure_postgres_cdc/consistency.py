@@ -95,7 +95,19 @@ def _name_faults(
     for item in databases:
         user = str(item.get("user") or server.get("user", DEFAULT_USER))
         users.setdefault(user, []).append(str(item.get("role") or server.get("role", DEFAULT_ROLE)))
-    return shared_names(str(connection.get("user")), users)
+    return [
+        *shared_names(str(connection.get("user")), users),
+        *_former_user_faults(server.get("formerUsers"), users),
+    ]
+
+
+def _former_user_faults(former: Any, users: Mapping[str, list[str]]) -> Iterator[str]:
+    roles = {role for mine in users.values() for role in mine}
+    for name in former if isinstance(former, list) else ():
+        if name in users:
+            yield f"server.formerUsers: {name!r} is in use: a connector's user is no former one"
+        if name in roles:
+            yield f"server.formerUsers: {name!r} is no login, but a group role"
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

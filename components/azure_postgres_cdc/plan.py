@@ -150,8 +150,11 @@ def captured_by(plans: Sequence[Plan]) -> set[str]:
     return {schema for plan in plans for schema in plan.schemas or ()}
 
 
-def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
-    """What a role needs for all connectors that use it: what any of them asks for."""
+def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> RoleAccess:
+    """What a role needs for all connectors that use it: what any of them asks for.
+
+    `bypass_rls`: row-level security hides nothing from their logins.
+    """
     mine = [plan for plan in plans if plan.role == role]
     everything = any(plan.schemas is None for plan in mine)
     captured = frozenset(schema for plan in mine for schema in plan.schemas or ())
@@ -164,7 +167,7 @@ def access_of(role: str, plans: Sequence[Plan]) -> RoleAccess:
         discover_owners=any(plan.discover_owners for plan in mine),
         create=any(plan.grants.get("create", True) for plan in mine),
         table_grants=_table_grants(mine),
-        users=tuple(sorted({plan.user for plan in mine})),
+        users=() if bypass_rls else tuple(sorted({plan.user for plan in mine})),
     )
 
 

@@ -31,6 +31,7 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
+from azure_postgres_cdc.database.logins import ConnectorLogins, LoginArgs, WalSenderTimeout
 from azure_postgres_cdc.database.role import (
     AdministratorReplication,
     ConnectorRoles,
@@ -71,6 +72,10 @@ class CdcServer(pulumi.ComponentResource):
 
     users: Mapping[str, Sequence[str]]
     """The connectors' login users, each with its group roles."""
+    login: LoginArgs
+    """What each of them gets besides."""
+    read_all_data: Sequence[str]
+    """The group roles that read everything."""
     network: pulumi.Output[dict[str, Any]] | None = None
     """How the connector reaches a server in Azure: through firewall rules, or an SSH tunnel."""
 
@@ -91,17 +96,48 @@ class CdcServer(pulumi.ComponentResource):
             f"{name}-administrator", self.connection, self.database, self._after(ready)
         )
         self.provider = self._postgresql_provider()
-        self.roles = ConnectorRoles(
-            name,
+        self.login = args.get("login", {})
+        self.read_all_data = args.get("readAllData", ())
+        self.roles = self._roles(args, replication)
+        if "keyVault" in args:
+            password_secrets(name, args["keyVault"], self.roles.passwords, parent=self)
+        self.register_outputs({"host": self.connection["host"], "users": sorted(self.users)})
+
+    def _roles(self, args: CdcServerArgs, after: pulumi.Resource) -> ConnectorRoles:
+        """The connectors' roles, once it is sure that no login is lost over them."""
+        former = args.get("formerUsers", ())
+        logins = ConnectorLogins(
+            f"{self._name}-logins",
+            self.connection,
+            self.database,
+            [*self.users],
+            former,
+            self.login,
+            self.read_all_data,
+            self._after(after),
+        )
+        roles = ConnectorRoles(
+            self._name,
             self.users,
             args.get("connectorPassword"),
             self.provider,
             parent=self,
-            depends_on=[replication],
+            depends_on=[logins],
+            former_users=former,
+            login=self.login,
+            read_all_data=self.read_all_data,
         )
-        if "keyVault" in args:
-            password_secrets(name, args["keyVault"], self.roles.passwords, parent=self)
-        self.register_outputs({"host": self.connection["host"], "users": sorted(self.roles.users)})
+        for user, role in roles.users.items():
+            if "walSenderTimeout" in self.login:
+                WalSenderTimeout(
+                    f"{self._name}-{user}-timeout",
+                    self.connection,
+                    self.database,
+                    user,
+                    self.login["walSenderTimeout"],
+                    self._after(role),
+                )
+        return roles
 
     def _in_effect(self, args: CdcServerArgs) -> pulumi.Resource:
         """Another tool owns the server: look at what it has in effect, and change nothing."""

@@ -26,6 +26,7 @@ from azure_postgres_cdc.azure.restart import (
     restart_fault,
 )
 from azure_postgres_cdc.database.connection import ConnectionArgs, is_entra
+from azure_postgres_cdc.database.logins import LoginArgs, login_faults
 from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER, identifier_fault, shared_names
 
 CREATE, EXISTING, NONE = "create", "existing", "none"
@@ -75,6 +76,13 @@ class CdcServerArgs(TypedDict):
     users: NotRequired[Mapping[str, Sequence[str]]]
     """Login users of the connectors, each with its group roles.
     Default: `streamkap_user` in `streamkap_role`."""
+    formerUsers: NotRequired[Sequence[str]]
+    """Login users from before that go on working beside the new ones, each with the password and
+    the roles that it has, until they are taken out. Default: none."""
+    login: NotRequired[LoginArgs]
+    """What every login user gets besides."""
+    readAllData: NotRequired[Sequence[str]]
+    """Group roles that are to be members of pg_read_all_data (PostgreSQL 14+). Default: none."""
     connectorPassword: NotRequired[pulumi.Input[str]]
     """The login users' password. Default: one is generated for each."""
 
@@ -109,6 +117,8 @@ def faults_of_server(args: CdcServerArgs) -> list[str]:
         *_parameter_faults(args.get("parameters", {})),
         *(_azure_faults(args) if args["management"] != NONE else ()),
         *_user_faults(args["connection"]["user"], users_of(args)),
+        *_former_user_faults(args),
+        *login_faults(args.get("login", {})),
     ]
 
 
@@ -221,6 +231,21 @@ def _user_faults(administrator: str, users: Mapping[str, Sequence[str]]) -> Iter
                 yield f"{kind} {found!r} {fault}"
         if not roles:
             yield f"user {user!r} is in no group role, which would hold its grants"
+
+
+def _former_user_faults(args: CdcServerArgs) -> Iterator[str]:
+    users = users_of(args)
+    roles = {role for mine in users.values() for role in mine}
+    for user in args.get("formerUsers", ()):
+        fault = identifier_fault(user)
+        if fault:
+            yield f"formerUsers: {user!r} {fault}"
+        if user in users:
+            yield f"formerUsers: {user!r} is in use: a connector's user is no former one"
+        if user in roles:
+            yield f"formerUsers: {user!r} is no login, but a group role"
+        if user == args["connection"]["user"]:
+            yield f"formerUsers: {user!r} is the administrator, and no connector's login"
 
 
 def _requirement(name: str, value: ParameterValue) -> Requirement:

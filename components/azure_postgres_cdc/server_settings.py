@@ -32,7 +32,7 @@ def _plain(value: object) -> object:
 
 
 Plain = Annotated[str | int | float | bool, PlainValidator(_plain)]
-_MAPPINGS = ("parameters", "firewallRules")
+_MAY_BE_EMPTY = ("parameters", "firewallRules", "formerUsers", "login")
 
 
 class Window(SettingsModel):
@@ -126,6 +126,14 @@ class Create(SettingsModel):
     tags: dict[str, str] | None = None
 
 
+class Login(SettingsModel):
+    """`server.login`: what every login of the connectors gets besides."""
+
+    bypassRls: StrictBool | None = None  # noqa: N815
+    walSenderTimeout: Whole | None = None  # noqa: N815
+    connectionLimit: Whole | None = None  # noqa: N815
+
+
 class Server(SettingsModel):
     """`server`: the flexible server, and the names of the connector's roles on it."""
 
@@ -144,6 +152,8 @@ class Server(SettingsModel):
     ) = None
     user: RoleName = DEFAULT_USER
     role: RoleName = DEFAULT_ROLE
+    formerUsers: tuple[RoleName, ...] = ()  # noqa: N815
+    login: Login = Login()
     pglogical: StrictBool = True
     parameters: dict[
         str,
@@ -167,7 +177,7 @@ class Server(SettingsModel):
         found = self.model_dump(exclude_none=True, exclude={"user", "role"})
         if "name" in found:
             found["serverName"] = found.pop("name")
-        return {key: value for key, value in found.items() if value or key not in _MAPPINGS}
+        return {key: value for key, value in found.items() if value or key not in _MAY_BE_EMPTY}
 
 
 class Connection(SettingsModel):

@@ -145,6 +145,12 @@ class Settings(SettingsModel):
             roles.add(item.role or self.server.role)
         return {user: sorted(roles) for user, roles in found.items()}
 
+    @property
+    def read_all_data(self) -> list[str]:
+        """The group roles of which any connector wants it: a role is the whole server's."""
+        found = (item for item in self.databases if item.grants.readAllData)
+        return sorted({item.role or self.server.role for item in found})
+
     def server_arguments(self) -> CdcServerArgs:
         """The arguments of CdcServer, secrets left out."""
         names = list(dict.fromkeys(item.name for item in self.databases))
@@ -154,6 +160,8 @@ class Settings(SettingsModel):
             "connectors": len(self.databases),
             "users": self.users,
         }
+        if self.read_all_data:
+            found["readAllData"] = self.read_all_data
         if self.server.management == CREATE:
             found |= {"database": DEFAULT_DATABASE, "databases": names}
         elif names:

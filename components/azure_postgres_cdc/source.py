@@ -62,6 +62,7 @@ class CdcSource(pulumi.ComponentResource):
     ) -> None:
         faults = faults_of(args["database"], args["connectors"])
         faults += _user_faults(args["server"].users, args["connectors"])
+        faults += _read_all_data_faults(args["server"].read_all_data, args["connectors"])
         if faults:
             raise InvalidSettings(f"CdcSource {name}", faults)
         super().__init__("azure-postgres-cdc:index:CdcSource", name, None, opts)
@@ -119,7 +120,7 @@ class CdcSource(pulumi.ComponentResource):
                 self._name,
                 self._connection,
                 self._database,
-                access_of(role, plans),
+                access_of(role, plans, bypass_rls=self._server.login.get("bypassRls", False)),
                 opts=self._options(after),
                 plugin_opts=self._options(after, plugin=True),
             )
@@ -226,3 +227,13 @@ def _user_faults(
             yield f"connectors[{index}]: user {user!r} is none of the server's users"
         elif role not in users[user]:
             yield f"connectors[{index}]: user {user!r} is not in role {role!r} on the server"
+
+
+def _read_all_data_faults(
+    roles: Sequence[str], connectors: Sequence[ConnectorArgs]
+) -> Iterator[str]:
+    """A connector without grants on tables needs a role that reads them anyway."""
+    for index, connector in enumerate(connectors):
+        role = connector.get("role", DEFAULT_ROLE)
+        if connector.get("grants", {}).get("readAllData") and role not in roles:
+            yield f"connectors[{index}]: role {role!r} is not in the server's readAllData"

@@ -243,7 +243,12 @@ def test_unmanaged_server_is_only_looked_at() -> None:
     dynamic = {
         item.type.rpartition(":")[2] for item in program.declared.values() if "dynamic" in item.type
     }
-    assert dynamic == {"EffectiveParameters", "AdministratorReplication", "GeneratedPassword"}
+    assert dynamic == {
+        "EffectiveParameters",
+        "AdministratorReplication",
+        "ConnectorLogins",
+        "GeneratedPassword",
+    }
     assert not [item for item in program.declared.values() if "azure-native" in item.type]
     inputs = named(program, "cdc-in-effect")
     assert inputs["wait"] is False

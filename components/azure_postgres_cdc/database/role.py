@@ -15,10 +15,12 @@ import pulumi_postgresql as postgresql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
+from azure_postgres_cdc.database.logins import LoginArgs
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
 
+READ_ALL_DATA = "pg_read_all_data"
 _PASSWORD_BYTES = 24
 
 
@@ -101,7 +103,8 @@ class ConnectorRoles:
 
     The page's script forgets to create the role and to grant it to the user; both are done here.
     Membership is the user's own property, because a separate GrantRole and the user would each
-    undo the other at every refresh.
+    undo the other at every refresh. A former user keeps the password and the memberships that the
+    state has of it, and goes when it is no longer listed.
     """
 
     def __init__(
@@ -112,27 +115,43 @@ class ConnectorRoles:
         provider: postgresql.Provider,
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource],
+        former_users: Sequence[str] = (),
+        login: LoginArgs | None = None,
+        read_all_data: Sequence[str] = (),
     ) -> None:
         child = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on])
+        login = login or {}
         groups = {
-            name: postgresql.Role(f"{prefix}-{name}", name=name, login=False, opts=child)
+            name: postgresql.Role(
+                f"{prefix}-{name}",
+                name=name,
+                login=False,
+                roles=[READ_ALL_DATA] if name in read_all_data else None,
+                opts=child,
+            )
             for name in sorted({role for roles in users.values() for role in roles})
         }
         self.passwords: dict[str, pulumi.Output[str]] = {}
         self.users: dict[str, postgresql.Role] = {}
-        for user, roles in sorted(users.items()):
-            self.passwords[user] = _password(prefix, user, password, parent)
+        for user in sorted({*users, *former_users}):
+            former = user not in users
+            roles = sorted(groups if former else users[user])
+            if not former:
+                self.passwords[user] = _password(prefix, user, password, parent)
             self.users[user] = postgresql.Role(
                 f"{prefix}-{user}",
                 name=user,
                 login=True,
                 replication=True,
-                password=self.passwords[user],
-                roles=[groups[role].name for role in sorted(roles)],
+                bypass_row_level_security=login.get("bypassRls") or None,
+                connection_limit=login.get("connectionLimit"),
+                password=self.passwords.get(user),
+                roles=[groups[role].name for role in roles],
                 opts=pulumi.ResourceOptions(
                     parent=parent,
                     provider=provider,
-                    depends_on=[*depends_on, *(groups[role] for role in sorted(roles))],
+                    depends_on=[*depends_on, *(groups[role] for role in roles)],
+                    ignore_changes=["password", "roles"] if former else None,
                 ),
             )
         self.resources: list[pulumi.Resource] = [*groups.values(), *self.users.values()]

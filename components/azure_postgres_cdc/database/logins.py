@@ -1,0 +1,206 @@
+"""The connectors' logins: none goes unless it was said, and what is set for them on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NotRequired, TypedDict
+
+import pulumi
+from psycopg import sql
+from pulumi.dynamic import Resource
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database.connection import (
+    Connection,
+    ConnectionArgs,
+    connect,
+    connection_props,
+    rows,
+)
+from azure_postgres_cdc.dynamic import CdcProvider, ConvergingProvider, Props, warn
+from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import listed, quoted
+
+NO_LIMIT = -1
+_MOST_SECONDS = 2_147_483  # PostgreSQL counts milliseconds, in 31 bits
+
+
+class LoginArgs(TypedDict):
+    """What every login of the connectors gets beside LOGIN, REPLICATION and its group roles."""
+
+    bypassRls: NotRequired[bool]
+    """BYPASSRLS: snapshots see rows that row-level security would hide. PostgreSQL 16 and later,
+    where the administrator has it itself. Default false."""
+    walSenderTimeout: NotRequired[int]
+    """Seconds after which PostgreSQL drops a connector that does not answer; 0 waits for ever.
+    Default: the server's own, 60 s."""
+    connectionLimit: NotRequired[int]
+    """Connections at once for each login. Default -1: no limit."""
+
+
+def login_faults(args: LoginArgs) -> Iterator[str]:
+    """What is wrong with the logins' options, if anything."""
+    timeout = args.get("walSenderTimeout", 0)
+    if not 0 <= timeout <= _MOST_SECONDS:
+        yield (
+            f"login.walSenderTimeout is {timeout}: 0 to {_MOST_SECONDS} seconds; 0 waits for ever"
+        )
+    limit = args.get("connectionLimit", NO_LIMIT)
+    if limit < 1 and limit != NO_LIMIT:
+        yield f"login.connectionLimit is {limit}: at least 1, or -1 for no limit"
+
+
+class ConnectorLoginsProvider(CdcProvider):
+    """Looks before any role is touched. Changes nothing."""
+
+    def resolve(self, olds: Props, news: Props) -> Props:
+        _refuse_to_drop(olds, news)
+        with connect(news["connection"], news["database"]) as connection:
+            version = connection.info.server_version
+            for feature, wanted in (
+                ("BYPASSRLS from an administrator who is no superuser", news["bypassRls"]),
+                ("pg_read_all_data", news["readAllData"]),
+                ("wal_sender_timeout of a role", news["walSenderTimeout"]),
+            ):
+                if wanted:
+                    capabilities.check(feature, version)
+            if news["bypassRls"]:
+                _warn_where_bypassrls_may_be_refused(connection)
+            _refuse_strangers(connection, olds, news)
+        return news
+
+    def make(self, props: Props) -> Props:
+        return props
+
+    def id_of(self, props: Mapping[str, Any]) -> str:  # noqa: ARG002 - one for each server
+        return "logins"
+
+
+class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogins"):
+    """Which logins the stack has. One that it had and no longer names is refused, not dropped."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        connection: ConnectionArgs,
+        database: str,
+        users: Sequence[str],
+        former_users: Sequence[str],
+        login: LoginArgs,
+        read_all_data: Sequence[str],
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "connection": connection_props(connection),
+            "database": database,
+            "users": sorted(users),
+            "formerUsers": sorted(former_users),
+            "bypassRls": login.get("bypassRls", False),
+            "walSenderTimeout": "walSenderTimeout" in login,
+            "readAllData": bool(read_all_data),
+        }
+        super().__init__(ConnectorLoginsProvider(), resource_name, props, opts)
+
+
+class WalSenderTimeoutProvider(ConvergingProvider):
+    """The parameter as the login's own, in force from its next connection on."""
+
+    identity = ("user",)
+
+    def make(self, props: Props) -> Props:
+        user = props["user"]
+        statement = sql.SQL("ALTER ROLE {} SET wal_sender_timeout = {}")
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(f"cannot set wal_sender_timeout of {quoted(user)}"),
+        ):
+            connection.execute(statement.format(sql.Identifier(user), _text(props)))
+        return props
+
+    def look(self, props: Props) -> Props | None:
+        with connect(props["connection"], props["database"]) as connection:
+            found = rows(connection, _TIMEOUT, props["user"])
+        if not found:
+            return None
+        return props | {"seconds": props["seconds"] if found[0] == _text(props) else found[0]}
+
+    def remove(self, props: Props) -> None:
+        user = props["user"]
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(f"cannot reset wal_sender_timeout of {quoted(user)}"),
+        ):
+            if rows(connection, "SELECT 1 FROM pg_roles WHERE rolname = %s", user):
+                connection.execute(
+                    sql.SQL("ALTER ROLE {} RESET wal_sender_timeout").format(sql.Identifier(user))
+                )
+
+
+_TIMEOUT = """
+SELECT substring(entry FROM '=(.*)') FROM pg_roles, unnest(rolconfig) entry
+WHERE rolname = %s AND entry LIKE 'wal_sender_timeout=%%'
+"""
+
+
+class WalSenderTimeout(Resource, module="azure-postgres-cdc", name="WalSenderTimeout"):
+    """A login's own wal_sender_timeout, in seconds; the server's again once it is taken out."""
+
+    def __init__(
+        self,
+        resource_name: str,
+        connection: ConnectionArgs,
+        database: str,
+        user: str,
+        seconds: int,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        props = {
+            "connection": connection_props(connection),
+            "database": database,
+            "user": user,
+            "seconds": seconds,
+        }
+        super().__init__(WalSenderTimeoutProvider(), resource_name, props, opts)
+
+
+def _text(props: Props) -> str:
+    return f"{int(props['seconds'])}s"
+
+
+def _refuse_to_drop(olds: Props, news: Props) -> None:
+    """A login goes in two steps: out of the settings into formerUsers, and then out of these."""
+    named = {*news["users"], *news["formerUsers"]}
+    dropped = sorted(set(olds.get("users", ())) - named)
+    if dropped:
+        names = listed(map(quoted, dropped))
+        raise CdcError(
+            f"the login {names} is no longer named: it would be dropped, and a connector that "
+            f"still uses it cut off. Remedy: server.formerUsers: [{', '.join(dropped)}] keeps it "
+            "with its password; take it out of there once the connector's form has another"
+        )
+
+
+def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
+    """Only what is there can be kept; it would be made anew, without a password."""
+    known = {*olds.get("users", ()), *olds.get("formerUsers", ())}
+    asked = set(news["formerUsers"]) - known
+    there = rows(connection, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s)", list(asked))
+    missing = sorted(asked - set(there))
+    if missing:
+        raise CdcError(
+            f"server.formerUsers: there is no role {listed(map(quoted, missing))} to keep. Remedy: "
+            "take it out, or correct the name"
+        )
+
+
+def _warn_where_bypassrls_may_be_refused(connection: Connection) -> None:
+    has = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+    if not rows(connection, has)[0]:
+        administrator = quoted(connection.info.user)
+        warn(
+            [
+                f"the administrator {administrator} has no BYPASSRLS itself, so PostgreSQL may not "
+                "let it give server.login.bypassRls to others. Remedy, where that is so: "
+                f"ALTER ROLE {administrator} BYPASSRLS, run by a superuser"
+            ]
+        )

@@ -1,0 +1,113 @@
+"""The connectors' logins: what is looked at before a role is touched, and wal_sender_timeout."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from azure_postgres_cdc.database.logins import ConnectorLoginsProvider, WalSenderTimeoutProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+
+@pytest.fixture
+def user(shop: Shop) -> Iterator[str]:
+    """A login that the administrator has made, as up does."""
+    name = f"login_{shop.name}"
+    shop.run(f"CREATE ROLE {name} LOGIN")
+    yield name
+    shop.run(f"DROP ROLE IF EXISTS {name}")
+
+
+def logins(shop: Shop, *users: str, **inputs: Any) -> Managed:
+    defaults = {"bypassRls": False, "walSenderTimeout": False, "readAllData": False}
+    return shop.managed(
+        ConnectorLoginsProvider(), users=list(users), **{"formerUsers": [], **defaults, **inputs}
+    )
+
+
+def test_login_that_is_no_longer_named_is_refused_with_the_word_that_keeps_it(shop: Shop) -> None:
+    managed = logins(shop, "first")
+    managed.up()
+    assert managed.refusal(users=["second"]) == (
+        "the login first is no longer named: it would be dropped, and a connector that still uses "
+        "it cut off. Remedy: server.formerUsers: [first] keeps it with its password; take it out "
+        "of there once the connector's form has another"
+    )
+    managed.up(users=["second"], formerUsers=["first"])
+    assert managed.up() == []
+    assert "the login second is no longer named" in managed.refusal(users=["third"])
+    assert managed.up(formerUsers=[]) == ["formerUsers"]
+    assert managed.up() == managed.refresh() == []
+
+
+def test_another_login_beside_it_needs_no_word(shop: Shop) -> None:
+    managed = logins(shop, "first")
+    managed.up()
+    assert managed.up(users=["first", "second"]) == ["users"]
+
+
+def test_former_login_that_is_nowhere_is_refused(shop: Shop, user: str) -> None:
+    assert logins(shop, "first", formerUsers=["nobody"]).refusal() == (
+        "server.formerUsers: there is no role nobody to keep. Remedy: take it out, or correct the "
+        "name"
+    )
+    logins(shop, "first", formerUsers=[user]).up()
+
+
+def test_bypassrls_needs_16_and_an_administrator_that_has_it(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = logins(shop, "first", bypassRls=True)
+    if shop.server.major < 16:
+        assert managed.refusal() == (
+            "BYPASSRLS from an administrator who is no superuser needs PostgreSQL 16 or later; "
+            "this server is 15"
+        )
+        return
+    managed.up()
+    assert capfd.readouterr().err == (
+        "warning: the administrator cdc_admin has no BYPASSRLS itself, so PostgreSQL may not let "
+        "it give server.login.bypassRls to others. Remedy, where that is so: ALTER ROLE cdc_admin "
+        "BYPASSRLS, run by a superuser\n"
+    )
+
+
+def timeout(shop: Shop, user: str) -> list[str]:
+    return shop.column("SELECT unnest(rolconfig) FROM pg_roles WHERE rolname = %s", user)
+
+
+def test_wal_sender_timeout_is_the_login_s_own(shop: Shop, user: str) -> None:
+    managed = shop.managed(WalSenderTimeoutProvider(), user=user, seconds=300)
+    managed.up()
+    assert timeout(shop, user) == ["wal_sender_timeout=300s"]
+    assert managed.up() == managed.refresh() == []
+    managed.up(seconds=0)
+    assert timeout(shop, user) == ["wal_sender_timeout=0s"]
+    managed.destroy()
+    assert timeout(shop, user) == []
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "seen"), [("SET wal_sender_timeout = '7s'", ["seconds"]), ("RESET ALL", ["id"])]
+)
+def test_wal_sender_timeout_changed_by_hand_is_seen_at_refresh(
+    shop: Shop, user: str, by_hand: str, seen: list[str]
+) -> None:
+    managed = shop.managed(WalSenderTimeoutProvider(), user=user, seconds=300)
+    managed.up()
+    shop.run(f"ALTER ROLE {user} {by_hand}")
+    assert managed.refresh() == seen
+    managed.up()
+    assert timeout(shop, user) == ["wal_sender_timeout=300s"]
+
+
+def test_timeout_of_a_login_that_is_gone_is_no_obstacle(shop: Shop, user: str) -> None:
+    managed = shop.managed(WalSenderTimeoutProvider(), user=user, seconds=300)
+    managed.up()
+    shop.run(f"DROP ROLE {user}")
+    managed.destroy()
+    assert timeout(shop, user) == []

@@ -1,0 +1,106 @@
+"""The connector's login, for real: its options, and another password without an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from support import PROJECT
+
+from azure_postgres_rehearsal.rehearsal import Rehearsal
+
+DATABASES = [
+    {
+        "name": "shop",
+        "capture": {"tables": ["public.orders"]},
+        "grants": {"readAllData": True, "create": False},
+    }
+]
+LOGIN = {"bypassRls": True, "walSenderTimeout": 300, "connectionLimit": 20}
+ATTRIBUTES = (
+    "SELECT rolcanlogin, rolreplication, rolbypassrls, rolconnlimit, rolconfig FROM pg_roles"
+    " WHERE rolname = '{}'"
+)
+
+
+@pytest.fixture(scope="module")
+def made() -> Iterator[Rehearsal]:
+    server = {"management": "none", "login": LOGIN}
+    settings = {"server": server, "databases": DATABASES}
+    with Rehearsal(PROJECT, "local", settings=settings) as rehearsal:
+        rehearsal.invent_tables()
+        with rehearsal.postgres.superuser() as superuser:
+            superuser.execute("ALTER ROLE cdc_admin BYPASSRLS")
+        rehearsal.engine.up("--skip-preview", capture=True)
+        yield rehearsal
+
+
+def ask(made: Rehearsal, query: str) -> list[tuple[Any, ...]]:
+    with made.postgres.superuser("shop") as connection:
+        return connection.execute(query).fetchall()  # type: ignore[call-overload, no-any-return]
+
+
+def credentials(made: Rehearsal) -> tuple[str, str]:
+    form = made.engine.outputs()["connectors"][0]
+    return form["username"], form["password"]
+
+
+def reads(made: Rehearsal, login: tuple[str, str]) -> bool:
+    """Whether a connector with this login and password reads the captured table."""
+    try:
+        with made.postgres.connect("shop", *login) as user:
+            user.execute("SELECT * FROM public.orders")
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def use(made: Rehearsal, user: str, *former: str) -> None:
+    server = {"management": "none", "login": LOGIN, "user": user, "formerUsers": [*former]}
+    made.engine.set_config("server", server)
+
+
+def test_login_and_group_role_have_what_was_asked_for(made: Rehearsal) -> None:
+    expected = (True, True, True, 20, ["wal_sender_timeout=300s"])
+    assert ask(made, ATTRIBUTES.format("streamkap_user")) == [expected]
+    assert ask(
+        made,
+        "SELECT pg_has_role('streamkap_role', 'pg_read_all_data', 'USAGE'),"
+        " has_schema_privilege('streamkap_role', 'public', 'USAGE'),"
+        " has_schema_privilege('streamkap_role', 'public', 'CREATE')",
+    ) == [(True, True, False)]
+    granted = "SELECT relname FROM pg_class WHERE relacl::text LIKE '%streamkap_role=%'"
+    assert ask(made, granted) == [("streamkap_signal",)]
+    assert reads(made, credentials(made))
+
+
+def test_password_is_changed_without_an_interruption(made: Rehearsal) -> None:
+    """A second login in the same group role; the first goes by a later word."""
+    first = credentials(made)
+    use(made, "streamkap_user_b")
+    refused = made.engine.preview(capture=True, check=False)
+    assert refused.returncode != 0
+    assert "Remedy: server.formerUsers: [streamkap_user] keeps it" in refused.text
+    assert "Traceback" not in refused.text
+    assert reads(made, first)
+
+    use(made, "streamkap_user_b", "streamkap_user")
+    made.engine.up("--skip-preview", capture=True)
+    second = credentials(made)
+    assert second[0] == "streamkap_user_b"
+    assert second[1] != first[1]
+    assert reads(made, first)
+    assert reads(made, second)
+    again = made.engine.up("--skip-preview", "--refresh", capture=True)
+    assert again.changed == 0, again.text
+    assert reads(made, first)
+
+    use(made, "streamkap_user_b")
+    made.engine.up("--skip-preview", capture=True)
+    assert not reads(made, first)
+    assert reads(made, second)
+    assert ask(made, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'streamkap_user%'") == [
+        ("streamkap_user_b",)
+    ]
