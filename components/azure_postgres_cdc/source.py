@@ -91,6 +91,7 @@ class CdcSource(pulumi.ComponentResource):
             self._database,
             schemas,
             self._options(self._server.roles.resources),
+            read_only=any(plan.read_only for plan in plans),
         )
 
     def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
@@ -135,6 +136,7 @@ class CdcSource(pulumi.ComponentResource):
             for table in plan.own_tables:
                 writers.setdefault(table, set()).add(plan.role)
         kinds = {SIGNAL_TABLE: SignalTable, HEARTBEAT_TABLE: HeartbeatTable}
+        may_go = {plan.signal_schema for plan in plans if plan.drop_signal_table}
         return [
             kinds[table.name](
                 f"{self._name}-{table.schema}-{table.name}",
@@ -143,6 +145,7 @@ class CdcSource(pulumi.ComponentResource):
                 table.schema,
                 sorted(roles),
                 self._options(after, protect=table.name == SIGNAL_TABLE),
+                drop_with_rows=table.name == HEARTBEAT_TABLE or table.schema in may_go,
             )
             for table, roles in sorted(writers.items())
         ]

@@ -186,6 +186,28 @@ def test_signal_table_with_a_missing_role_is_not_half_made(shop: Shop, signal: M
     assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
 
 
+def test_signal_table_with_rows_goes_only_by_an_explicit_word(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"INSERT INTO {SIGNAL} VALUES ('1', 'execute-snapshot')")
+    assert signal.failure(signal.destroy) == (
+        f"signal table {SIGNAL} of database {shop.name} holds 1 row and is not dropped. Remedy: "
+        "set dropSignalTable: true on the database and run pulumi up before the deletion, or "
+        "empty the table"
+    )
+    assert shop.rows(f"SELECT id FROM {SIGNAL}") == [("1",)]
+    signal.up(dropWithRows=True)
+    assert shop.rows(f"SELECT id FROM {SIGNAL}") == [("1",)]
+    signal.destroy()
+    assert shop.value(f"SELECT to_regclass('{SIGNAL}')") is None
+
+
+def test_signal_table_that_is_gone_already_is_no_obstacle(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"DROP TABLE {SIGNAL}")
+    signal.destroy()
+    assert shop.value(f"SELECT to_regclass('{SIGNAL}')") is None
+
+
 def test_signal_table_is_dropped_at_destroy(shop: Shop, signal: Managed) -> None:
     signal.up()
     signal.destroy()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from azure_postgres_cdc.database.table_owners import TableOwnersProvider
@@ -81,3 +82,15 @@ def test_table_that_has_come_since_is_a_warning(
     give(shop, "app.theirs", "azuresu")
     assert managed.up() == []
     assert capfd.readouterr().err.startswith(f"warning: database {shop.name} has tables that")
+
+
+def test_read_only_snapshots_need_13(
+    shop: Shop, managed: Managed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managed.up(readOnly=True)
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 120020)
+    assert managed.refusal() == (
+        "read-only snapshots need PostgreSQL 13 or later; this server is 12. Remedy: snapshots: "
+        "signal-table, for which a table is made"
+    )
+    assert shop.managed(TableOwnersProvider(), schemas=["app"], readOnly=False).preview() != []

@@ -110,7 +110,11 @@ class ConnectorTableProvider(CdcProvider):
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop table {name}"),
         ):
+            self.before_drop(connection, props, name)
             connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name.identifier))
+
+    def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
+        """Raise a CdcError where the table must not go."""
 
     def granted(self, connection: Connection, name: TableName) -> set[str]:
         """The roles that have all of the grants."""
@@ -162,12 +166,15 @@ class ConnectorTable(Resource):
         schema: str,
         roles: Sequence[str],
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        drop_with_rows: bool = True,
     ) -> None:
         props = {
             "connection": connection_props(connection),
             "database": database,
             "schema": schema,
             "roles": sorted(roles),
+            "dropWithRows": drop_with_rows,
         }
         super().__init__(self.provider(), resource_name, props, opts)
 

@@ -87,9 +87,10 @@ def _check_server(connection: Connection) -> None:
     capabilities.check("logical replication with publications", info.server_version)
     if rows(connection, "SELECT pg_is_in_recovery()")[0]:
         raise CdcError(
-            f"{info.host}:{info.port} is a read replica, on which nothing can be created. Remedy: "
-            "give the primary in connection.host, or use snapshots: read-only from the primary's "
-            "publication"
+            f"{info.host}:{info.port} is a read replica, on which nothing can be created (signal "
+            "tables, says the page: 'Not supported on read replicas. Please use method 1 "
+            "instead', which is snapshots: read-only). Remedy: give the primary in "
+            "connection.host"
         )
 
 

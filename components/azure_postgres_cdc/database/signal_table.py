@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from psycopg import sql
+
+from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.connector_table import ConnectorTable, ConnectorTableProvider
-from azure_postgres_cdc.names import SIGNAL_TABLE
+from azure_postgres_cdc.dynamic import Props
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import SIGNAL_TABLE, TableName
+
+_COUNT = "SELECT count(*) FROM {}"
+_IS_THERE = "SELECT to_regclass(%s) IS NOT NULL"
 
 
 class SignalTableProvider(ConnectorTableProvider):
@@ -19,6 +27,22 @@ class SignalTableProvider(ConnectorTableProvider):
         "CREATE TABLE {table} ("
         "id VARCHAR(255) PRIMARY KEY, type VARCHAR(32) NOT NULL, data VARCHAR(2000) NULL)",
     )
+
+    def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
+        """Its rows are requests and their progress: they go only by the word that says so."""
+        (there,) = rows(connection, _IS_THERE, str(name))
+        if props.get("dropWithRows") or not there:
+            return
+        # Nobody writes another one meanwhile.
+        connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(name.identifier))
+        found = connection.execute(sql.SQL(_COUNT).format(name.identifier)).fetchone()
+        if found and found[0]:
+            raise CdcError(
+                f"signal table {name} of database {props['database']} holds {found[0]} "
+                f"row{'s' if found[0] > 1 else ''} and is not dropped. Remedy: set "
+                "dropSignalTable: true on the database and run pulumi up before the deletion, or "
+                "empty the table"
+            )
 
 
 class SignalTable(ConnectorTable, module="azure-postgres-cdc", name="SignalTable"):

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -50,6 +51,8 @@ class TableOwnersProvider(CdcProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
+            if news.get("readOnly"):
+                _check_read_only(connection)
             schemas = news.get("schemas") or tables.user_schemas(connection)
             missing = _out_of_reach(connection, schemas)
         if not missing:
@@ -72,7 +75,8 @@ class TableOwnersProvider(CdcProvider):
 class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
     """The owners of every table in the captured schemas are within the administrator's reach.
 
-    `schemas` None means every schema of the database.
+    `schemas` None means every schema of the database. `read_only`: a connector takes read-only
+    snapshots, which the server must be new enough for.
     """
 
     def __init__(
@@ -82,13 +86,26 @@ class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
         database: str,
         schemas: Sequence[str] | None,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
         props = {
             "connection": connection_props(connection),
             "database": database,
             "schemas": sorted(schemas) if schemas is not None else [],
+            "readOnly": read_only,
         }
         super().__init__(TableOwnersProvider(), resource_name, props, opts)
+
+
+def _check_read_only(connection: Connection) -> None:
+    feature = "read-only snapshots"
+    if not capabilities.has(feature, connection.info.server_version):
+        found = capabilities.major(connection.info.server_version)
+        raise CdcError(
+            f"{feature} need PostgreSQL 13 or later; this server is {found}. Remedy: snapshots: "
+            "signal-table, for which a table is made"
+        )
 
 
 def _out_of_reach(connection: Connection, schemas: Sequence[str]) -> list[str]:
