@@ -46,6 +46,18 @@ def on(shop: Shop, other: EmbeddedPostgres) -> Shop:
 # Parameters in effect
 
 
+def test_read_replica_is_refused_with_the_page_s_reason(shop: Shop) -> None:
+    with EmbeddedPostgres(shop.server.major, settings={"wal_level": "logical"}) as replica:
+        (replica.data_dir / "standby.signal").touch()
+        replica.restart()
+        text = in_effect(on(shop, replica)).refusal()
+    assert text == (
+        f"127.0.0.1:{replica.port} is a read replica, on which nothing can be created (signal "
+        "tables, says the page: 'Not supported on read replicas. Please use method 1 instead', "
+        "which is snapshots: read-only). Remedy: give the primary in connection.host"
+    )
+
+
 def test_parameters_in_effect_are_accepted(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
     managed = in_effect(shop)
     managed.up()

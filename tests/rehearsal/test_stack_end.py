@@ -72,5 +72,14 @@ def test_destroy_refuses_and_then_leaves_nothing_behind(rehearsal: Rehearsal) ->
             "SELECT to_regclass('streamkap.streamkap_signal')"
         ).fetchone() != (None,)
     rehearsal.engine.unprotect()
+    with rehearsal.postgres.superuser("shop") as connection:
+        connection.execute(
+            "INSERT INTO streamkap.streamkap_signal VALUES ('1', 'execute-snapshot')"
+        )
+        refused = rehearsal.engine.destroy("--skip-preview", capture=True, check=False)
+        assert refused.returncode != 0
+        assert "holds 1 row and is not dropped. Remedy: set dropSignalTable" in refused.text
+        assert "Traceback" not in refused.text
+        connection.execute("TRUNCATE streamkap.streamkap_signal")
     rehearsal.engine.destroy("--skip-preview", capture=True)
     assert left_behind(rehearsal) == []

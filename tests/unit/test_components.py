@@ -241,6 +241,41 @@ def test_password_is_generated_for_each_user_or_given_to_all() -> None:
     assert found.of("GeneratedPassword") == []
 
 
+def test_former_login_keeps_its_password_and_its_roles() -> None:
+    server = existing(
+        users={"second": ["streamkap_role"]},
+        formerUsers=["streamkap_user"],
+        login={"connectionLimit": 9, "walSenderTimeout": 0, "bypassRls": True},
+    )
+    found = whole(server, [{**ORDERS, "user": "second"}])
+    roles = {item.inputs["name"]: item for item in found.of("Role") if item.inputs["login"]}
+    assert roles["streamkap_user"].ignored == ("password", "roles")
+    assert "password" not in roles["streamkap_user"].inputs
+    assert roles["second"].ignored == ()
+    assert {item.inputs["user"] for item in found.of("GeneratedPassword")} == {"second"}
+    assert {item.inputs["user"] for item in found.of("WalSenderTimeout")} == {*roles}
+    for role in roles.values():
+        assert (role.inputs["connectionLimit"], role.inputs["bypassRowLevelSecurity"]) == (9, True)
+        assert "cdc-logins" in found.all_before(role)
+    assert found.one("SchemaAccess").inputs["users"] == []  # no row is hidden from them
+
+
+def test_role_that_reads_all_data_is_a_member_by_itself() -> None:
+    connector: ConnectorArgs = {**ORDERS, "grants": {"readAllData": True}}
+    found = whole(existing(readAllData=["streamkap_role"]), [connector])
+    roles = {item.inputs["name"]: item.inputs for item in found.of("Role")}
+    assert roles["streamkap_role"]["roles"] == ["pg_read_all_data"]
+    assert found.of("GrantRole") == []
+    assert found.one("SchemaAccess").inputs["tableGrants"] == "none"
+
+
+@pytest.mark.parametrize("word", [False, True])
+def test_signal_table_s_rows_go_by_a_word_only(*, word: bool) -> None:
+    found = whole(connectors=[{**ORDERS, "heartbeat": True, "dropSignalTable": word}])
+    assert found.one("SignalTable").inputs["dropWithRows"] is word
+    assert found.one("HeartbeatTable").inputs["dropWithRows"] is True
+
+
 # Faults
 
 
@@ -266,6 +301,7 @@ def test_faults_of_a_source_come_at_once() -> None:
             {"capture": {}, "slot": "Slot"},
             {**ORDERS, "user": "stranger", "publication": "p"},
             {**ORDERS, "role": "strangers", "publication": "q", "slot": "s"},
+            {**ORDERS, "grants": {"readAllData": True}, "publication": "r", "slot": "t"},
         ]
         server = CdcServer("cdc", unmanaged())
         CdcSource("shop", {"server": server, "database": "", "connectors": connectors})
@@ -277,6 +313,7 @@ def test_faults_of_a_source_come_at_once() -> None:
         "underscores",
         "connectors[1]: user 'stranger' is none of the server's users",
         "connectors[2]: user 'streamkap_user' is not in role 'strangers' on the server",
+        "connectors[3]: role 'streamkap_role' is not in the server's readAllData",
     )
 
 

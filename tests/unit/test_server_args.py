@@ -60,6 +60,7 @@ def without(args: CdcServerArgs, *keys: str) -> CdcServerArgs:
         existing(alerts={"emails": ["cdc@example.com"]}),
         existing(parameters={"wal_level": "LOGICAL ", "work_mem": {"exactly": 4096}}),
         existing(parameters={"max_wal_senders": 50, "azure.extensions": "uuid-ossp"}),
+        existing(formerUsers=["old"], login={"bypassRls": True, "walSenderTimeout": 0}),
         # What is empty says nothing
         unmanaged(parameters={}, firewallRules={}, databases=[], pglogical=False),
         existing(databases=[], users={"u": ["r"], "v": ["r", "s"]}),
@@ -72,6 +73,20 @@ def test_arguments_that_are_right(args: CdcServerArgs) -> None:
 @pytest.mark.parametrize(
     ("args", "fault"),
     [
+        # Logins
+        (
+            existing(formerUsers=["streamkap_user"]),
+            "formerUsers: 'streamkap_user' is in use: a connector's user is no former one",
+        ),
+        (
+            existing(formerUsers=["streamkap_role"]),
+            "formerUsers: 'streamkap_role' is no login, but a group role",
+        ),
+        (existing(formerUsers=[""]), "formerUsers: '' is empty"),
+        (
+            existing(login={"connectionLimit": -2}),
+            "login.connectionLimit is -2: at least 1, or -1 for no limit",
+        ),
         # What a management needs
         (
             existing(management="adopt"),

@@ -172,6 +172,20 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
             "orders_key; a table has one",
         ),
         (
+            {SHOP + "grants": {"tables": "some"}},
+            "databases[0].grants.tables: Input should be 'all' or 'captured' (found: 'some')",
+        ),
+        (
+            {SHOP + "dropSignalTable": "yes"},
+            "databases[0].dropSignalTable: Input should be a valid boolean (found: 'yes')",
+        ),
+        # What does not go together
+        (
+            {SHOP + "grants": {"readAllData": True, "tables": "captured"}},
+            "databases[0].grants: readAllData lets the role read every table, tables: captured "
+            "only some: take one of them out",
+        ),
+        (
             {SHOP + "snapshots": "read-only", SHOP + "heartbeat": True},
             "databases[0]: heartbeat needs a read-write connection, but snapshots is read-only: "
             "take one of them out",

@@ -126,6 +126,23 @@ def test_everything_can_be_said() -> None:
     }
 
 
+def test_options_of_logins_reach_the_server() -> None:
+    settings = valid(
+        {
+            "server.user": "second",
+            "server.formerUsers": ["first"],
+            "server.login": {"walSenderTimeout": 0, "connectionLimit": 9},
+            SHOP + "grants": {"readAllData": True},
+        }
+    )
+    args = settings.server_arguments()
+    assert args["formerUsers"] == ("first",)
+    assert args["login"] == {"walSenderTimeout": 0, "connectionLimit": 9}
+    assert args["readAllData"] == ["streamkap_role"]
+    plain = valid().server_arguments()
+    assert not {"formerUsers", "login", "readAllData"} & set(plain)
+
+
 @pytest.mark.parametrize("full", [True, False])
 def test_replica_identity_full_for_all_or_none(full: bool) -> None:
     (connector,) = valid({SHOP + "replicaIdentityFull": full}).connectors_by_database(ANYWHERE)[

@@ -51,6 +51,36 @@ def restarting(**rules: Any) -> dict[str, Any]:
             "server: keyVault needs Azure's management API, which management none leaves alone",
         ),
         ({"databases": []}, "databases: is empty"),
+        # Logins
+        (
+            {"server.formerUsers": ["streamkap_user"]},
+            "server.formerUsers: 'streamkap_user' is in use: a connector's user is no former one",
+        ),
+        (
+            {"server.formerUsers": ["streamkap_role"]},
+            "server.formerUsers: 'streamkap_role' is no login, but a group role",
+        ),
+        (
+            {"server.formerUsers": ["cdc_admin"]},
+            "server: formerUsers: 'cdc_admin' is the administrator, and no connector's login",
+        ),
+        (
+            {"server.login": {"walSenderTimeout": -1}},
+            "server: login.walSenderTimeout is -1: 0 to 2147483 seconds; 0 waits for ever",
+        ),
+        (
+            {"server.login": {"connectionLimit": 0}},
+            "server: login.connectionLimit is 0: at least 1, or -1 for no limit",
+        ),
+        (
+            {"server.login": {"bypassRls": "yes"}},
+            "server.login.bypassRls: Input should be a valid boolean (found: 'yes')",
+        ),
+        (
+            {"server.login": {"walSenderTimeout": 0.5}},
+            "server.login.walSenderTimeout: Input should be a valid integer, got a number with a "
+            "fractional part (found: 0.5)",
+        ),
         # Restart
         (
             {"server.restart": 5},
