@@ -133,7 +133,7 @@ def test_everything_that_cannot_be_published_is_in_one_message(shop: Shop) -> No
         "CREATE SERVER nowhere FOREIGN DATA WRAPPER nothing",
         "CREATE FOREIGN TABLE public.f (id int) SERVER nowhere",
         "CREATE TABLE public.theirs (id int PRIMARY KEY)",
-        'ALTER TABLE public.theirs OWNER TO "App B"',
+        "ALTER TABLE public.theirs OWNER TO azuresu",
         superuser=True,
     )
     names = ("fine", "v", "m", "u", "s", "p1", "f", "theirs", "missing")
@@ -145,8 +145,8 @@ def test_everything_that_cannot_be_published_is_in_one_message(shop: Shop) -> No
         "public.missing does not exist",
         "public.p1 is a partition: list its root table instead",
         "public.s is a sequence, which has no changes",
-        "public.theirs belongs to App B: publishing it needs membership in that role "
-        '(GRANT "App B" TO cdc_admin, run by a role that may)',
+        "public.theirs belongs to azuresu: publishing it needs membership in that role "
+        "(GRANT azuresu TO cdc_admin, run by a role that may)",
         "public.u is an unlogged table, whose changes are not in the WAL",
         "public.v is a view, which has no changes",
     ):
