@@ -18,11 +18,13 @@ _VERSIONS = {
     "read-only snapshots": (13, None),
     "pg_read_all_data": (14, None),
     "FOR TABLES IN SCHEMA": (15, None),
+    "column lists and row filters of a publication": (15, None),
     "CREATEROLE only with the ADMIN option": (16, None),
     "BYPASSRLS from an administrator who is no superuser": (16, None),
     "pg_failover_slots": (OLDEST_ON_AZURE, 16),
     "sync_replication_slots": (17, None),
     "failover slots": (17, None),
+    "generated columns in a publication": (18, None),
 }
 
 

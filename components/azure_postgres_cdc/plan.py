@@ -28,9 +28,14 @@ from azure_postgres_cdc.names import (
     quoted,
     slot_fault,
 )
+from azure_postgres_cdc.publication_options import (
+    PublicationArgs,
+    PublicationOptions,
+    option_faults,
+)
 
 
-class ConnectorArgs(TypedDict):
+class ConnectorArgs(PublicationArgs, TypedDict):
     """One connector's view of the database: what it captures, and under which names."""
 
     capture: CaptureArgs
@@ -87,6 +92,7 @@ class Plan:
     grants: GrantsArgs
     drop_signal_table: bool
     form: FormArgs
+    publication_options: PublicationOptions
 
     @classmethod
     def of(cls, args: ConnectorArgs, administrator: str) -> Plan:
@@ -111,6 +117,7 @@ class Plan:
             grants=args.get("grants", {}),
             drop_signal_table=args.get("dropSignalTable", False),
             form=form,
+            publication_options=PublicationOptions.of(args),
         )
 
     @property
@@ -244,6 +251,7 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     yield from grants_faults(args.get("grants", {}))
     if args.get("snapshots") == "read-only" and args.get("heartbeat"):
         yield "heartbeat needs a read-write connection, but snapshots is read-only"
+    yield from option_faults(args, args["capture"])
 
 
 def _table_faults(key: str, names: Sequence[str]) -> Iterator[str]:

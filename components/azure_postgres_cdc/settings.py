@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from pydantic import Field, StrictBool, ValidationError
+from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
@@ -17,6 +17,7 @@ from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.grants import GrantsArgs
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT, TableName
 from azure_postgres_cdc.plan import ConnectorArgs, identity_faults
+from azure_postgres_cdc.publication_options import CHANGES, PublicationArgs, option_faults
 from azure_postgres_cdc.server_args import CREATE, DEFAULT_DATABASE, CdcServerArgs, faults_of_server
 from azure_postgres_cdc.server_settings import Connection, Server
 from azure_postgres_cdc.setting_types import (
@@ -96,11 +97,39 @@ class Database(SettingsModel):
     replicaIdentityFull: YesNoOrTables = False  # noqa: N815
     replicaIdentityIndex: IndexByTable = Field(default_factory=dict)  # noqa: N815
     allowWithoutIdentity: tuple[Table, ...] = ()  # noqa: N815
+    columns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    rowFilters: dict[str, str] = Field(default_factory=dict)  # noqa: N815
+    publish: tuple[str, ...] = CHANGES
+    publishViaPartitionRoot: StrictBool = True  # noqa: N815
+    generatedColumns: Literal["none", "stored"] = "none"  # noqa: N815
+    tablesInSchema: StrictBool = False  # noqa: N815
+    acknowledge: tuple[str, ...] = ()
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
     user: RoleName | None = None
     role: RoleName | None = None
     connector: Connector = Connector()
+
+    @model_validator(mode="after")
+    def _publication_is_possible(self) -> Database:
+        tables_known = self.capture.tablesFile is None
+        capture = self.capture.arguments(Path()) if tables_known else None
+        args = {**self._publication_arguments(), "snapshots": self.snapshots}
+        faults = list(option_faults(args, capture))
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _publication_arguments(self) -> PublicationArgs:
+        return {
+            "columns": {table: list(names) for table, names in self.columns.items()},
+            "rowFilters": dict(self.rowFilters),
+            "publish": list(self.publish),
+            "publishViaPartitionRoot": self.publishViaPartitionRoot,
+            "generatedColumns": self.generatedColumns,
+            "tablesInSchema": self.tablesInSchema,
+            "acknowledge": list(self.acknowledge),
+        }
 
     def arguments(self, server: Server, root: Path) -> ConnectorArgs:
         """The component's argument, the server's names filled in."""
@@ -120,6 +149,7 @@ class Database(SettingsModel):
             "grants": cast(GrantsArgs, self.grants.model_dump()),
             "dropSignalTable": self.dropSignalTable,
             "form": self.connector.arguments(),
+            **self._publication_arguments(),
         }
 
 

@@ -182,6 +182,8 @@ class CdcSource(pulumi.ComponentResource):
             plan.full_identity,
             # Those with an index have an identity by then, though not yet when they are looked at.
             (*plan.allow_without_identity, *plan.identity_indexes),
+            plan.publication_options,
+            plan.slot,
             self._options(after, protect=True),
         )
         ReplicationSlot(

@@ -10,48 +10,18 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
+from tests.database.publication_support import SIGNAL, exists, listed, make_tables, publication
 
-from azure_postgres_cdc.database.publication import PublicationProvider
 from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.names import TableName
 
 if TYPE_CHECKING:
-    from tests.database.conftest import Managed, Shop
-
-SIGNAL = "streamkap.streamkap_signal"
+    from tests.database.conftest import Shop
 
 
 @pytest.fixture
 def tables(shop: Shop) -> None:
-    shop.run(
-        "CREATE SCHEMA streamkap",
-        f"CREATE TABLE {SIGNAL} (id text PRIMARY KEY)",
-        *(f"CREATE TABLE public.{name} (id int PRIMARY KEY)" for name in ("a", "b", "c")),
-    )
-
-
-def publication(shop: Shop, capture: dict[str, Any], **inputs: Any) -> Managed:
-    """As the resource's constructor writes its properties."""
-    return shop.managed(
-        PublicationProvider(),
-        **{
-            "name": "streamkap_pub",
-            "capture": capture,
-            "ownTables": [],
-            "fullIdentity": {},
-            "allowWithoutIdentity": [],
-            "role": "not made yet",
-            **inputs,
-        },
-    )
-
-
-def listed(*names: str) -> dict[str, list[str]]:
-    return {"tables": sorted(names)}
-
-
-def exists(shop: Shop, name: str = "streamkap_pub") -> bool:
-    return bool(shop.rows("SELECT FROM pg_publication WHERE pubname = %s", name))
+    make_tables(shop)
 
 
 # Listed tables
@@ -79,7 +49,7 @@ def test_tables_are_added_and_dropped_in_place(shop: Shop) -> None:
     assert managed.up(capture=listed("public.b", "public.c")) == [
         "capture",
         "tables",
-        "toRepair",
+        "toSnapshot",
     ]
     assert shop.published() == ["public.b", "public.c"]
     assert shop.value("SELECT oid FROM pg_publication") == oid
@@ -253,9 +223,9 @@ def test_new_table_of_a_schema_is_a_difference_and_added_in_place(shop: Shop) ->
     assert managed.preview() == []
     oid = shop.value("SELECT oid FROM pg_publication")
     shop.run("CREATE TABLE public.later (id int PRIMARY KEY)", "DROP TABLE public.b")
-    assert managed.preview() == ["tables", "toRepair"]
+    assert managed.preview() == ["tables", "toSnapshot"]
     assert shop.published() == ["public.a", "public.c", SIGNAL]
-    assert managed.up() == ["tables", "toRepair"]
+    assert managed.up() == ["tables", "toSnapshot"]
     assert shop.published() == ["public.a", "public.c", "public.later", SIGNAL]
     assert shop.value("SELECT oid FROM pg_publication") == oid
 
@@ -287,221 +257,6 @@ def test_empty_schema_makes_an_empty_publication(shop: Shop) -> None:
     assert exists(shop)
     assert shop.published() == []
     assert managed.refresh() == []
-
-
-# All tables
-
-
-@pytest.mark.usefixtures("tables")
-def test_all_tables_need_a_superuser_and_say_so(shop: Shop) -> None:
-    managed = publication(shop, {"allTables": True})
-    text = managed.failure(managed.up)
-    assert text.startswith("cannot create publication streamkap_pub: ")
-    assert "must be superuser to create FOR ALL TABLES publication [42501]" in text
-    assert "Remedy: FOR ALL TABLES needs a superuser here: capture `schemas` or `tables`" in text
-    assert not exists(shop)
-
-
-@pytest.mark.usefixtures("tables")
-def test_all_tables_made_by_a_superuser_is_adopted(shop: Shop) -> None:
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
-        superuser=True,
-    )
-    managed = publication(shop, {"allTables": True}, ownTables=[SIGNAL])
-    managed.up()
-    assert managed.outputs["allTables"] is True
-    assert managed.refresh() == []
-    shop.run("CREATE TABLE public.later (id int PRIMARY KEY)")
-    assert managed.preview() == []
-    assert "public.later" in shop.published()
-
-
-@pytest.mark.usefixtures("tables")
-def test_all_tables_and_a_list_do_not_change_into_each_other(shop: Shop) -> None:
-    managed = publication(shop, listed("public.a"))
-    managed.up()
-    text = managed.refusal(capture={"allTables": True})
-    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
-    assert "Remedy: let the connector drain, stop the source" in text
-    assert shop.published() == ["public.a"]
-
-
-@pytest.mark.usefixtures("tables")
-def test_all_tables_replaced_by_hand_with_a_list_is_not_emptied(shop: Shop) -> None:
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
-        superuser=True,
-    )
-    managed = publication(shop, {"allTables": True})
-    managed.up()
-    shop.run("DROP PUBLICATION streamkap_pub", superuser=True)
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a"
-        " WITH (publish_via_partition_root = true)"
-    )
-    assert managed.refresh() == ["allTables", "tables"]
-    text = managed.failure(managed.up)
-    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
-    assert shop.published() == ["public.a"]
-
-
-@pytest.mark.usefixtures("tables")
-def test_list_replaced_by_hand_with_all_tables_is_refused(shop: Shop) -> None:
-    managed = publication(shop, listed("public.a"))
-    managed.up()
-    shop.run("DROP PUBLICATION streamkap_pub")
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
-        superuser=True,
-    )
-    assert managed.refresh() == ["allTables", "tables"]
-    text = managed.failure(managed.up)
-    assert "cannot change between FOR ALL TABLES and listed tables in place" in text
-
-
-# Adoption
-
-
-@pytest.mark.usefixtures("tables")
-def test_publication_that_fits_is_adopted(shop: Shop) -> None:
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, public.b"
-        " WITH (publish_via_partition_root = true)"
-    )
-    oid = shop.value("SELECT oid FROM pg_publication")
-    managed = publication(shop, listed("public.a", "public.b"))
-    managed.up()
-    assert shop.value("SELECT oid FROM pg_publication") == oid
-    assert managed.refresh() == []
-
-
-@pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize(
-    ("definition", "difference"),
-    [
-        (
-            "FOR TABLE public.b, public.c WITH (publish_via_partition_root = true)",
-            "it lacks public.a; it also holds public.c.",
-        ),
-        ("FOR TABLE public.a, public.b", "viaPartitionRoot is False, needed True."),
-        (
-            "FOR TABLE public.a, public.b"
-            " WITH (publish = 'insert, delete', publish_via_partition_root = true)",
-            "it does not publish TRUNCATE; it does not publish UPDATE.",
-        ),
-    ],
-)
-def test_publication_that_differs_is_refused_and_left_alone(
-    shop: Shop, definition: str, difference: str
-) -> None:
-    shop.run(f"CREATE PUBLICATION streamkap_pub {definition}")
-    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
-    managed = publication(shop, listed("public.a", "public.b"))
-    text = managed.failure(managed.up)
-    assert text.startswith(
-        f"publication streamkap_pub of database {shop.name} is there already, this stack did not "
-        "make it, and it differs: "
-    )
-    assert f"{difference} Remedy: alter or drop it by hand, or choose another name" in text
-    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
-
-
-@pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize("restriction", ["(id)", "WHERE (id > 5)"])
-def test_restricted_table_does_not_fit(shop: Shop, restriction: str) -> None:
-    shop.run(
-        f"CREATE PUBLICATION streamkap_pub FOR TABLE public.a {restriction}, public.b"
-        " WITH (publish_via_partition_root = true)"
-    )
-    managed = publication(shop, listed("public.a", "public.b"))
-    text = managed.failure(managed.up)
-    assert "it lacks public.a; it holds public.a with a row filter or a column list" in text
-
-
-@pytest.mark.usefixtures("tables")
-def test_whole_schema_besides_the_tables_does_not_fit(shop: Shop) -> None:
-    shop.run(
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, TABLES IN SCHEMA streamkap"
-        " WITH (publish_via_partition_root = true)",
-        superuser=True,
-    )
-    managed = publication(shop, listed("public.a"))
-    assert "it holds every table of schema streamkap." in managed.failure(managed.up)
-
-
-# Drift
-
-
-@pytest.mark.usefixtures("tables")
-@pytest.mark.parametrize(
-    ("by_hand", "difference"),
-    [
-        ("DROP TABLE public.b", "tables toRepair"),
-        ("ADD TABLE public.c", "tables"),
-        ("SET TABLE public.a (id), public.b", "restricted tables toRepair"),
-        ("SET TABLE public.a WHERE (id > 5), public.b", "restricted tables toRepair"),
-        ("SET (publish_via_partition_root = false)", "viaPartitionRoot"),
-        ("SET (publish = 'insert, update')", "unpublished"),
-    ],
-)
-def test_drift_is_seen_and_repaired(shop: Shop, by_hand: str, difference: str) -> None:
-    managed = publication(shop, listed("public.a", "public.b"))
-    managed.up()
-    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
-    shop.run(f"ALTER PUBLICATION streamkap_pub {by_hand}")
-    assert managed.refresh() == difference.removesuffix(" toRepair").split()
-    assert managed.up() == difference.split()
-    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
-    assert shop.column("SELECT coalesce(prqual::text, prattrs::text) FROM pg_publication_rel") == [
-        None,
-        None,
-    ]
-    assert managed.preview() == []
-
-
-@pytest.mark.usefixtures("tables")
-def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
-    managed = publication(shop, listed("public.a"))
-    managed.up()
-    shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
-    shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
-    shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True)
-    assert managed.refresh() == ["schemas"]
-    assert managed.up() == ["schemas"]
-    assert shop.published() == ["public.a"]
-
-
-@pytest.mark.usefixtures("tables")
-def test_dropped_table_is_refused_by_name(shop: Shop) -> None:
-    managed = publication(shop, listed("public.a", "public.b"))
-    managed.up()
-    shop.run("DROP TABLE public.b")
-    assert "public.b does not exist" in managed.refusal()
-
-
-# Vanished
-
-
-@pytest.mark.usefixtures("tables")
-def test_publication_that_vanished_is_never_made_again(shop: Shop) -> None:
-    managed = publication(shop, listed("public.a"))
-    managed.up()
-    shop.run("DROP PUBLICATION streamkap_pub")
-    texts = [managed.refusal(), managed.failure(managed.refresh)]
-    texts.append(
-        managed.failure(
-            lambda: managed.provider.update(managed.id, managed.outputs, managed.inputs)
-        )
-    )
-    for text in texts:
-        assert text.startswith(
-            f"publication streamkap_pub of database {shop.name} has vanished: changes made since "
-            "then are not captured"
-        )
-        assert "Remedy: stop the source" in text
-        assert "pulumi state delete" in text
-    assert not exists(shop)
 
 
 # Names
@@ -588,7 +343,7 @@ def test_a_table_that_was_made_again_is_published_again_without_a_refresh(shop: 
     managed.up()
     shop.run("DROP TABLE public.b", "CREATE TABLE public.b (id int PRIMARY KEY)")
     assert shop.published() == ["public.a"]
-    assert managed.up() == ["toRepair"]
+    assert managed.up() == ["toRepair", "toSnapshot"]
     assert shop.published() == ["public.a", "public.b"]
     assert managed.up() == []
 

@@ -48,6 +48,13 @@ def test_defaults_are_the_page_s() -> None:
                     "prefixWithDatabaseName": False,
                     "binaryHandling": "bytes",
                 },
+                "columns": {},
+                "rowFilters": {},
+                "publish": ["insert", "update", "delete", "truncate"],
+                "publishViaPartitionRoot": True,
+                "generatedColumns": "none",
+                "tablesInSchema": False,
+                "acknowledge": [],
             }
         ]
     }
@@ -80,6 +87,12 @@ def test_everything_can_be_said() -> None:
                     "replicaIdentityFull": ["Sales.Orders"],
                     "replicaIdentityIndex": {"Sales.Events": "Events Key"},
                     "allowWithoutIdentity": ["Sales.Log"],
+                    "columns": {"Sales.Orders": ["id", "Total"]},
+                    "rowFilters": {"sales.log": "level > 2"},
+                    "publish": ["insert", "delete"],
+                    "publishViaPartitionRoot": False,
+                    "generatedColumns": "stored",
+                    "acknowledge": ["snapshot of sales.orders"],
                     "publication": "pub",
                     "slot": "slot_1",
                     "user": "own_user",
@@ -123,6 +136,13 @@ def test_everything_can_be_said() -> None:
             "prefixWithDatabaseName": True,
             "binaryHandling": "hex",
         },
+        "columns": {"Sales.Orders": ["id", "Total"]},
+        "rowFilters": {"sales.log": "level > 2"},
+        "publish": ["insert", "delete"],
+        "publishViaPartitionRoot": False,
+        "generatedColumns": "stored",
+        "tablesInSchema": False,
+        "acknowledge": ["snapshot of sales.orders"],
     }
 
 

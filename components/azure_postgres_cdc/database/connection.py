@@ -126,7 +126,7 @@ def _parameters(
     connection: Mapping[str, Any], database: str, *, autocommit: bool
 ) -> dict[str, Any]:
     # Nobody's function or table may stand in for the catalog's.
-    options = "-c search_path=pg_catalog"
+    options = "-c search_path=pg_catalog -c standard_conforming_strings=on"
     if not autocommit:
         # A transaction that waits keeps others waiting for what it has locked already.
         options += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"

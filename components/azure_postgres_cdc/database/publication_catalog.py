@@ -1,0 +1,143 @@
+"""What a publication says: as the catalog has it, and as it is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.dynamic import Props
+from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.publication_options import CHANGES
+
+ALL_TABLES = "all tables"
+IN_SCHEMAS = "tables in schemas"
+LISTED = "listed tables"
+
+# As JSON, because not every version has every column.
+_FIND = "SELECT to_jsonb(p) FROM pg_publication p WHERE pubname = %s"
+_TABLES = """
+SELECT n.nspname, c.relname, {restrictions}
+FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = %s
+"""
+_RESTRICTIONS = """CASE WHEN r.prattrs IS NOT NULL THEN ARRAY(
+    SELECT a.attname::text FROM pg_attribute a
+    WHERE a.attrelid = c.oid AND a.attnum = ANY(r.prattrs)) END,
+CASE WHEN r.prqual IS NOT NULL THEN pg_get_expr(r.prqual, r.prrelid) END"""
+_SCHEMAS = """
+SELECT n.nspname FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
+JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = %s
+"""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A publication without its name."""
+
+    all_tables: bool
+    tables: frozenset[TableName]
+    """FOR TABLE."""
+    schemas: frozenset[str]
+    """FOR TABLES IN SCHEMA."""
+    columns: Mapping[TableName, tuple[str, ...]]
+    """Column lists, sorted."""
+    filters: Mapping[TableName, str]
+    """Row filters, as the server shows them."""
+    publish: tuple[str, ...]
+    via_partition_root: bool
+    generated_columns: str
+
+    @classmethod
+    def of(cls, props: Props) -> Definition:
+        """Out of a resource's properties; an earlier version's state lacks some of them."""
+        schemas = frozenset(props.get("schemas", ()))
+        listed = map(TableName.parse, props.get("tables", ()))
+        return cls(
+            all_tables=props.get("allTables", False),
+            tables=frozenset(table for table in listed if table.schema not in schemas),
+            schemas=schemas,
+            columns=column_lists(props.get("columns", {})),
+            filters=by_table(props.get("shownFilters", {})),
+            publish=tuple(props.get("publish", CHANGES)),
+            via_partition_root=props.get("viaPartitionRoot", False),
+            generated_columns=props.get("generatedColumns", "none"),
+        )
+
+    @property
+    def kind(self) -> str:
+        if self.all_tables:
+            return ALL_TABLES
+        return IN_SCHEMAS if self.schemas else LISTED
+
+    def __contains__(self, table: object) -> bool:
+        """Whether a table's changes are published."""
+        return isinstance(table, TableName) and (
+            self.all_tables or table in self.tables or table.schema in self.schemas
+        )
+
+    def properties(self, connection: Connection) -> Props:
+        """As a resource's properties; what is in the published schemas is listed with the rest."""
+        members = self.tables.union(tables.in_schemas(connection, sorted(self.schemas)))
+        return {
+            "allTables": self.all_tables,
+            "tables": texts(members),
+            "schemas": sorted(self.schemas),
+            "columns": {str(table): list(self.columns[table]) for table in sorted(self.columns)},
+            "shownFilters": {str(table): self.filters[table] for table in sorted(self.filters)},
+            "publish": list(self.publish),
+            "viaPartitionRoot": self.via_partition_root,
+            "generatedColumns": self.generated_columns,
+        }
+
+
+def find(connection: Connection, name: str) -> Definition | None:
+    """A publication of the database; None where there is none of that name."""
+    found = rows(connection, _FIND, name)
+    if not found:
+        return None
+    row: dict[str, Any] = found[0]
+    version = connection.info.server_version
+    members = rows(connection, _tables_query(version), name)
+    by_schema = capabilities.has("FOR TABLES IN SCHEMA", version)
+    return Definition(
+        all_tables=row["puballtables"],
+        tables=frozenset(TableName(schema, table) for schema, table, *_ in members),
+        schemas=frozenset(rows(connection, _SCHEMAS, name) if by_schema else ()),
+        columns={
+            TableName(s, t): tuple(sorted(columns)) for s, t, columns, _ in members if columns
+        },
+        filters={TableName(s, t): shown for s, t, _, shown in members if shown},
+        publish=tuple(kind for kind in CHANGES if row.get(f"pub{kind}")),
+        via_partition_root=row.get("pubviaroot", False),
+        generated_columns="stored" if row.get("pubgencols") == "s" else "none",
+    )
+
+
+def texts(names: Iterable[TableName]) -> list[str]:
+    """Names as a resource's properties hold them: sorted, as SQL shows them."""
+    return [str(table) for table in sorted(names)]
+
+
+def parsed(names: Iterable[str]) -> set[TableName]:
+    """The other way round."""
+    return {TableName.parse(text) for text in names}
+
+
+def by_table(texts_by_name: Mapping[str, str]) -> dict[TableName, str]:
+    """Row filters out of a resource's properties."""
+    return {TableName.parse(name): text for name, text in texts_by_name.items()}
+
+
+def column_lists(columns_by_name: Mapping[str, Iterable[str]]) -> dict[TableName, tuple[str, ...]]:
+    """Lists of columns out of a resource's properties."""
+    return {TableName.parse(name): tuple(given) for name, given in columns_by_name.items()}
+
+
+def _tables_query(version: int) -> str:
+    restricted = capabilities.has("column lists and row filters of a publication", version)
+    return _TABLES.format(restrictions=_RESTRICTIONS if restricted else "NULL, NULL")

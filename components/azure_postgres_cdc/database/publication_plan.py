@@ -1,0 +1,192 @@
+"""What is to be done with a publication, looked up before anything is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import cast
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import ledger, needs_snapshot, publication_report, tables
+from azure_postgres_cdc.database.capture import CaptureArgs, resolve
+from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.publication_catalog import (
+    Definition,
+    by_table,
+    column_lists,
+    find,
+    parsed,
+    texts,
+)
+from azure_postgres_cdc.database.publication_coverage import check_coverage
+from azure_postgres_cdc.database.publication_difference import difference, drift
+from azure_postgres_cdc.database.publication_replacement import needs_replacement
+from azure_postgres_cdc.database.publication_trial import try_out
+from azure_postgres_cdc.dynamic import Props, note, warn
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import TableName, listed, quoted
+
+_LISTS_AND_FILTERS = "column lists and row filters of a publication"
+
+
+def planned(connection: Connection, olds: Props, news: Props) -> Props:
+    """The inputs, completed with what the server says and with what is to be done there.
+
+    Raises a CdcError where `up` must not go on. `olds` is empty for a publication that the stack
+    does not know.
+    """
+    found = find(connection, news["name"])
+    if found is None and olds:
+        raise CdcError(vanished(olds))
+    captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
+    news = news | _definition(connection, olds, news, found, captured)
+    wanted = Definition.of(news)
+    _check_writes(connection, news, wanted, captured)
+    lines = publication_report.unpublished(connection, news["name"], _capture(news), wanted)
+    if olds and found:
+        done = _to_do(connection, olds, news, found, wanted, captured)
+    else:
+        done = {"toRepair": [], "toSnapshot": _adopted(connection, news, found, wanted)}
+    for line in lines:
+        note(line)
+    return news | done
+
+
+def check_adoption(props: Props, found: Definition, wanted: Definition) -> None:
+    """Raise a CdcError where a publication that the stack did not make is another one."""
+    differences = difference(found, wanted)
+    if differences:
+        raise CdcError(
+            f"publication {quoted(props['name'])} of database {props['database']} is there "
+            f"already, this stack did not make it, and it differs: {'; '.join(differences)}. "
+            "Remedy: alter or drop it by hand, or choose another name"
+        )
+
+
+def vanished(props: Props) -> str:
+    """What is said of a publication that the stack knows and that is gone."""
+    return (
+        f"publication {quoted(props['name'])} of database {props['database']} has vanished: "
+        "changes made since then are not captured. It is not created again without a word. Remedy: "
+        "stop the source; pulumi state unprotect --all; pulumi state delete --target-dependents "
+        "with the publication's URN (pulumi stack --show-urns; the slot leaves the state too, and "
+        "is adopted again); pulumi up; resume the source and snapshot every captured table"
+    )
+
+
+def _capture(props: Props) -> CaptureArgs:
+    return cast(CaptureArgs, props["capture"])
+
+
+def _definition(
+    connection: Connection,
+    olds: Props,
+    news: Props,
+    found: Definition | None,
+    captured: Collection[TableName],
+) -> Props:
+    """What the publication is to say, as far as this version of PostgreSQL can say it."""
+    version = connection.info.server_version
+    all_tables = bool(news["capture"].get("allTables"))
+    schemas = news["capture"]["schemas"] if news["tablesInSchema"] else []
+    if schemas:
+        capabilities.check("FOR TABLES IN SCHEMA", version)
+    if news["generatedColumns"] != "none":
+        capabilities.check("generated columns in a publication", version)
+    truncates = capabilities.has("publishing TRUNCATE", version)
+    via_root = capabilities.has("publish_via_partition_root", version)
+    settled = {
+        "allTables": all_tables,
+        "tables": [] if all_tables else texts({*captured, *parsed(news["ownTables"])}),
+        "schemas": schemas,
+        "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
+        "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
+    }
+    return settled | _restrictions(connection, olds, news | settled, found, captured)
+
+
+def _restrictions(
+    connection: Connection,
+    olds: Props,
+    news: Props,
+    found: Definition | None,
+    captured: Collection[TableName],
+) -> Props:
+    """What the server makes of the row filters: looked up where they, or the catalog, changed."""
+    columns, filters = column_lists(news["columns"]), by_table(news["rowFilters"])
+    if not columns and not filters:
+        return {"shownFilters": {}, "filterColumns": {}}
+    capabilities.check(_LISTS_AND_FILTERS, connection.info.server_version)
+    others = sorted({*columns, *filters}.difference(captured))
+    if others:
+        raise CdcError(
+            f"columns and rowFilters name tables that are not captured: {listed(others)}. Remedy: "
+            "correct the names"
+        )
+    asked = ("columns", "rowFilters", "viaPartitionRoot")
+    known = Definition.of(olds)
+    unchanged = found and (found.columns, found.filters) == (known.columns, known.filters)
+    if unchanged and all(olds.get(key) == news[key] for key in asked):
+        return {key: olds[key] for key in ("shownFilters", "filterColumns")}
+    owners = tables.owners_of(connection, {*columns, *filters})
+    with connection.transaction(force_rollback=True), acting_for(connection, owners):
+        trial = try_out(connection, columns, filters, via_root=news["viaPartitionRoot"])
+    return {
+        "shownFilters": {str(table): trial.shown[table] for table in sorted(trial.shown)},
+        "filterColumns": {
+            str(table): list(trial.columns[table]) for table in sorted(trial.columns)
+        },
+    }
+
+
+def _check_writes(
+    connection: Connection, news: Props, wanted: Definition, captured: Collection[TableName]
+) -> None:
+    """The application must be able to update and delete what is published."""
+    if not {"update", "delete"} & set(wanted.publish):
+        return
+    full = parsed(news["fullIdentity"].get("tables", ()))
+    if news["capture"] == news["fullIdentity"]:
+        full.update(captured)
+    else:
+        check_identities(connection, captured, full | parsed(news["allowWithoutIdentity"]))
+    used = column_lists(news["filterColumns"])
+    check_coverage(connection, captured, wanted, used, full)
+
+
+def _adopted(
+    connection: Connection, news: Props, found: Definition | None, wanted: Definition
+) -> list[str]:
+    """What an adopted publication's tables still need; nothing for one that is to be made."""
+    if found is None:
+        return []
+    check_adoption(news, found, wanted)
+    return sorted(ledger.read(connection, news["name"]).needs_snapshot)
+
+
+def _to_do(
+    connection: Connection,
+    olds: Props,
+    news: Props,
+    found: Definition,
+    wanted: Definition,
+    captured: Collection[TableName],
+) -> Props:
+    """What is to be brought in line, and what needs a snapshot afterwards."""
+    name, words, known = news["name"], news["acknowledge"], Definition.of(olds)
+    if needs_replacement(connection, news, found, wanted):
+        new = set(captured)
+    else:
+        new = needs_snapshot.newly_published(captured, known, found, wanted)
+        warn(publication_report.dropped(name, found, wanted))
+    recorded = ledger.read(connection, name).needs_snapshot
+    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
+    open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
+    needed = needs_snapshot.without_acknowledged(open_needs, name, words)
+    if needed:
+        warn([needs_snapshot.warning(name, needed)])
+    warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
+    unreadable = tables.unreadable(connection, captured, news["role"])
+    repair = {*drift(known, found, wanted), *map(str, unreadable)}
+    return {"toRepair": sorted(repair), "toSnapshot": texts(needed)}

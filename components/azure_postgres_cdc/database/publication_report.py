@@ -1,0 +1,79 @@
+"""What `up` says of a publication at each run: what leaves it, and what is not in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Container, Iterable, Iterator
+
+from azure_postgres_cdc import acknowledge
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.capture import CaptureArgs, captured_schemas
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.publication_catalog import (
+    ALL_TABLES,
+    IN_SCHEMAS,
+    LISTED,
+    Definition,
+)
+from azure_postgres_cdc.names import TableName, listed, quoted
+
+_CANDIDATES = """
+SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'f' THEN ' (foreign)'
+                                  WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
+  AND NOT c.relispartition ORDER BY 1, 2
+"""
+
+
+def unpublished(
+    connection: Connection,
+    name: str,
+    capture: CaptureArgs,
+    published: Container[TableName],
+) -> Iterator[str]:
+    """At most one line: tables of the captured schemas whose changes nobody gets."""
+    schemas = captured_schemas(capture)
+    if schemas is None:
+        schemas = tables.user_schemas(connection)
+    missing = [
+        f"{TableName(schema, table)}{kind}"
+        for schema, table, kind in rows(connection, _CANDIDATES, schemas)
+        if TableName(schema, table) not in published
+    ]
+    if missing:
+        yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
+
+
+def dropped(name: str, found: Definition, wanted: Definition) -> Iterator[str]:
+    """At most one line: tables that leave a publication of the same kind."""
+    gone = sorted(table for table in found.tables if table not in wanted)
+    schemas = sorted(found.schemas - wanted.schemas)
+    if gone:
+        yield f"{listed(gone)} leaves publication {quoted(name)}: changes are no longer captured"
+    if schemas and not wanted.all_tables:
+        yield (
+            f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "
+            "itself"
+        )
+
+
+def unneeded_words(
+    name: str,
+    words: Collection[str],
+    found: Definition,
+    wanted: Definition,
+    captured: Iterable[TableName],
+    needed: Collection[TableName],
+) -> Iterator[str]:
+    """Acknowledgements that have done their work: left in, they would allow it another time."""
+    done: set[str] = set()
+    if found.kind == wanted.kind:
+        kinds = (ALL_TABLES, IN_SCHEMAS, LISTED)
+        done |= {acknowledge.replace_publication(name, kind, wanted.kind) for kind in kinds}
+    if found.via_partition_root == wanted.via_partition_root:
+        done.add(acknowledge.partition_root(name, value=wanted.via_partition_root))
+    done |= {acknowledge.snapshot_of(table) for table in captured if table not in needed}
+    if not needed:
+        done.add(acknowledge.snapshot_of_all(name))
+    for word in sorted(done.intersection(words)):
+        yield f"acknowledge: '{word}' is not needed any more; take it out"

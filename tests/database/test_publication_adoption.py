@@ -1,0 +1,193 @@
+"""A publication that is there already, or that somebody changed: adopted, repaired, refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.database.publication_support import SIGNAL, exists, listed, make_tables, publication
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Shop
+
+
+@pytest.fixture
+def tables(shop: Shop) -> None:
+    make_tables(shop)
+
+
+# All tables
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_need_a_superuser_and_say_so(shop: Shop) -> None:
+    managed = publication(shop, {"allTables": True})
+    text = managed.failure(managed.up)
+    assert text.startswith("cannot create publication streamkap_pub: ")
+    assert "must be superuser to create FOR ALL TABLES publication [42501]" in text
+    assert "Remedy: FOR ALL TABLES needs a superuser here: capture `schemas` or `tables`" in text
+    assert not exists(shop)
+
+
+@pytest.mark.usefixtures("tables")
+def test_all_tables_made_by_a_superuser_is_adopted(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    managed = publication(shop, {"allTables": True}, ownTables=[SIGNAL])
+    managed.up()
+    assert managed.outputs["allTables"] is True
+    assert managed.refresh() == []
+    shop.run("CREATE TABLE public.later (id int PRIMARY KEY)")
+    assert managed.preview() == []
+    assert "public.later" in shop.published()
+
+
+# Adoption
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_that_fits_is_adopted(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, public.b"
+        " WITH (publish_via_partition_root = true)"
+    )
+    oid = shop.value("SELECT oid FROM pg_publication")
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    assert shop.value("SELECT oid FROM pg_publication") == oid
+    assert managed.refresh() == []
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("definition", "difference"),
+    [
+        (
+            "FOR TABLE public.b, public.c WITH (publish_via_partition_root = true)",
+            "it lacks public.a; it also holds public.c.",
+        ),
+        (
+            "FOR TABLE public.a, public.b",
+            "publish_via_partition_root is false, needed true.",
+        ),
+        (
+            "FOR TABLE public.a, public.b"
+            " WITH (publish = 'insert, delete', publish_via_partition_root = true)",
+            "publish is insert, delete, needed insert, update, delete, truncate.",
+        ),
+    ],
+)
+def test_publication_that_differs_is_refused_and_left_alone(
+    shop: Shop, definition: str, difference: str
+) -> None:
+    shop.run(f"CREATE PUBLICATION streamkap_pub {definition}")
+    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
+    managed = publication(shop, listed("public.a", "public.b"))
+    text = managed.refusal()
+    assert text.startswith(
+        f"publication streamkap_pub of database {shop.name} is there already, this stack did not "
+        "make it, and it differs: "
+    )
+    assert f"{difference} Remedy: alter or drop it by hand, or choose another name" in text
+    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("restriction", "shown"), [("(id)", "(id)"), ("WHERE (id>5)", "WHERE (id > 5)")]
+)
+def test_restricted_table_does_not_fit(shop: Shop, restriction: str, shown: str) -> None:
+    shop.run(
+        f"CREATE PUBLICATION streamkap_pub FOR TABLE public.a {restriction}, public.b"
+        " WITH (publish_via_partition_root = true)"
+    )
+    managed = publication(shop, listed("public.a", "public.b"))
+    assert f"it publishes public.a {shown}, needed all of it" in managed.refusal()
+
+
+@pytest.mark.usefixtures("tables")
+def test_whole_schema_besides_the_tables_does_not_fit(shop: Shop) -> None:
+    shop.run(
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, TABLES IN SCHEMA streamkap"
+        " WITH (publish_via_partition_root = true)",
+        superuser=True,
+    )
+    managed = publication(shop, listed("public.a"))
+    assert "it holds every table of schema streamkap." in managed.refusal()
+
+
+# Drift
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize(
+    ("by_hand", "difference"),
+    [
+        ("DROP TABLE public.b", "tables"),
+        ("ADD TABLE public.c", "tables"),
+        ("SET TABLE public.a (id), public.b", "columns"),
+        ("SET TABLE public.a WHERE (id > 5), public.b", "shownFilters"),
+        ("SET (publish_via_partition_root = false)", "viaPartitionRoot"),
+        ("SET (publish = 'insert, update')", "publish"),
+    ],
+)
+def test_drift_is_seen_and_repaired(shop: Shop, by_hand: str, difference: str) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    before = shop.rows("SELECT * FROM pg_publication"), shop.published()
+    shop.run(f"ALTER PUBLICATION streamkap_pub {by_hand}")
+    assert "toRepair" in managed.preview()  # without a refresh too
+    assert managed.refresh() == [difference]
+    assert set(managed.up()) - {"toSnapshot"} == {difference, "toRepair"}
+    assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
+    assert shop.column("SELECT coalesce(prqual::text, prattrs::text) FROM pg_publication_rel") == [
+        None,
+        None,
+    ]
+    assert managed.preview() == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
+    shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
+    shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True)
+    assert managed.refresh() == ["schemas", "tables"]
+    assert managed.up() == ["schemas", "tables", "toRepair"]
+    assert shop.published() == ["public.a"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_dropped_table_is_refused_by_name(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    shop.run("DROP TABLE public.b")
+    assert "public.b does not exist" in managed.refusal()
+
+
+# Vanished
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_that_vanished_is_never_made_again(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("DROP PUBLICATION streamkap_pub")
+    texts = [managed.refusal(), managed.failure(managed.refresh)]
+    texts.append(
+        managed.failure(
+            lambda: managed.provider.update(managed.id, managed.outputs, managed.inputs)
+        )
+    )
+    for text in texts:
+        assert text.startswith(
+            f"publication streamkap_pub of database {shop.name} has vanished: changes made since "
+            "then are not captured"
+        )
+        assert "Remedy: stop the source" in text
+        assert "pulumi state delete" in text
+    assert not exists(shop)
