@@ -205,7 +205,7 @@ def test_what_a_captured_schema_holds_beside_is_named(
         "CREATE TABLE public.p (id int PRIMARY KEY) PARTITION BY RANGE (id)",
         "CREATE TABLE public.p1 PARTITION OF public.p DEFAULT",
         "CREATE SCHEMA other",
-        "CREATE TABLE other.x (id int)",
+        "CREATE TABLE other.x (id int PRIMARY KEY)",
     )
     shop.run(
         "CREATE FOREIGN DATA WRAPPER nothing",
@@ -217,6 +217,10 @@ def test_what_a_captured_schema_holds_beside_is_named(
     unpublishable = "public.f (foreign), public.u (unlogged)\n"
     by_schema = publication(shop, {"schemas": ["public"]})
     assert warnings(by_schema, capsys) == line + unpublishable
+    everything = publication(shop, {"allTables": True})
+    said = warnings(everything, capsys)
+    assert said.startswith(line)
+    assert said.endswith(unpublishable)
     by_name = publication(shop, listed("public.a"))
     assert warnings(by_name, capsys) == f"{line}public.f (foreign), public.p, public.u (unlogged)\n"
 

@@ -191,3 +191,29 @@ def test_publication_that_vanished_is_never_made_again(shop: Shop) -> None:
         assert "Remedy: stop the source" in text
         assert "pulumi state delete" in text
     assert not exists(shop)
+
+
+# States of an earlier version
+
+
+@pytest.mark.usefixtures("tables")
+@pytest.mark.parametrize("by_hand", [None, "SET TABLE public.a (id)"])
+def test_state_of_an_earlier_version_goes_on(shop: Shop, by_hand: str | None) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    newer = (
+        *("slot", "columns", "rowFilters", "shownFilters", "filterColumns", "publish"),
+        *("generatedColumns", "tablesInSchema", "acknowledge", "toSnapshot", "needsSnapshot"),
+    )
+    for state in (managed.inputs, managed.outputs):
+        for key in newer:
+            state.pop(key, None)
+        state |= {"restricted": [], "schemas": [], "unpublished": []}
+    if by_hand:
+        shop.run(f"ALTER PUBLICATION streamkap_pub {by_hand}")
+    oid = shop.value("SELECT oid FROM pg_publication")
+    managed.refresh()
+    managed.up()
+    assert shop.value("SELECT oid FROM pg_publication") == oid
+    assert shop.column("SELECT prattrs::text FROM pg_publication_rel") == [None]
+    assert managed.up() == managed.refresh() == []

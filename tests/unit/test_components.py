@@ -198,6 +198,37 @@ def test_identities_of_all_connectors_are_one_resource() -> None:
     assert whole().of("ReplicaIdentity") == []
 
 
+def test_publication_gets_its_options_and_the_slot_that_reads_it() -> None:
+    connector: ConnectorArgs = {
+        "capture": {"schemas": ["public"]},
+        "slot": "other_slot",
+        "columns": {"Public.Orders": ["total", "id"]},
+        "rowFilters": {"public.orders": "id > 0"},
+        "publish": ["delete", "insert"],
+        "publishViaPartitionRoot": False,
+        "generatedColumns": "stored",
+        "acknowledge": ["snapshot of public.orders"],
+    }
+    inputs = whole(connectors=[connector]).one("Publication").inputs
+    assert unpack(inputs["columns"]) == {"public.orders": ["id", "total"]}
+    assert unpack(inputs["rowFilters"]) == {"public.orders": "id > 0"}
+    found = {
+        key: inputs[key]
+        for key in (
+            *("slot", "publish", "viaPartitionRoot", "generatedColumns"),
+            *("tablesInSchema", "acknowledge"),
+        )
+    }
+    assert found == {
+        "slot": "other_slot",
+        "publish": ["insert", "delete"],
+        "viaPartitionRoot": False,
+        "generatedColumns": "stored",
+        "tablesInSchema": False,
+        "acknowledge": ["snapshot of public.orders"],
+    }
+
+
 def test_own_schema_is_made_unless_it_is_the_application_s() -> None:
     assert [item.inputs["name"] for item in whole().of("Schema")] == ["streamkap"]
     captured: ConnectorArgs = {**ORDERS, "form": {"signalSchema": "public"}}

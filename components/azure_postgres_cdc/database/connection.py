@@ -125,7 +125,7 @@ def connect(
 def _parameters(
     connection: Mapping[str, Any], database: str, *, autocommit: bool
 ) -> dict[str, Any]:
-    # Nobody's function or table may stand in for the catalog's.
+    # Nobody's function or table may stand in for the catalog's; a backslash is a backslash.
     options = "-c search_path=pg_catalog -c standard_conforming_strings=on"
     if not autocommit:
         # A transaction that waits keeps others waiting for what it has locked already.

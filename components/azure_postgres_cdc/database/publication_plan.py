@@ -150,7 +150,7 @@ def _check_writes(
     if news["capture"] == news["fullIdentity"]:
         full.update(captured)
     else:
-        check_identities(connection, captured, full | parsed(news["allowWithoutIdentity"]))
+        check_identities(connection, captured, full | parsed(news.get("allowWithoutIdentity", ())))
     used = column_lists(news["filterColumns"])
     check_coverage(connection, captured, wanted, used, full)
 

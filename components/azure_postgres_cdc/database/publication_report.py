@@ -38,7 +38,7 @@ def unpublished(
     missing = [
         f"{TableName(schema, table)}{kind}"
         for schema, table, kind in rows(connection, _CANDIDATES, schemas)
-        if TableName(schema, table) not in published
+        if kind or TableName(schema, table) not in published
     ]
     if missing:
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
@@ -66,13 +66,14 @@ def unneeded_words(
     needed: Collection[TableName],
 ) -> Iterator[str]:
     """Acknowledgements that have done their work: left in, they would allow it another time."""
-    done: set[str] = set()
+    if not words:
+        return
+    done = {acknowledge.snapshot_of(table) for table in captured if table not in needed}
     if found.kind == wanted.kind:
         kinds = (ALL_TABLES, IN_SCHEMAS, LISTED)
         done |= {acknowledge.replace_publication(name, kind, wanted.kind) for kind in kinds}
     if found.via_partition_root == wanted.via_partition_root:
         done.add(acknowledge.partition_root(name, value=wanted.via_partition_root))
-    done |= {acknowledge.snapshot_of(table) for table in captured if table not in needed}
     if not needed:
         done.add(acknowledge.snapshot_of_all(name))
     for word in sorted(done.intersection(words)):
