@@ -29,6 +29,8 @@ TWICE: list[dict[str, Any]] = [
         "name": "other",
         "capture": {"tables": ["public.orders"]},
         "slot": "third_slot",
+        "columns": {"public.orders": ["id"]},
+        "rowFilters": {"public.orders": "id>0"},
         "connector": {"signalSchema": "public"},
     },
 ]
@@ -121,6 +123,10 @@ def test_a_new_table_of_a_captured_schema_is_added_in_place(twice: Rehearsal) ->
         assert connection.execute(
             "SELECT relreplident FROM pg_class WHERE relname = 'invoices'"
         ).fetchone() == ("f",)
+    again = twice.engine.up("--skip-preview", capture=True)
+    assert again.changed == 0, again.text
+    for outcome in (changed, again):
+        assert "publication second_pub needs snapshot: public.invoices: rows from" in outcome.text
 
 
 @pytest.fixture(scope="module")
