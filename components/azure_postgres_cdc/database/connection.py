@@ -96,18 +96,25 @@ def is_entra(args: ConnectionArgs) -> bool:
 
 @contextmanager
 def connect(
-    connection: Mapping[str, Any], database: str, *, autocommit: bool = False
+    connection: Mapping[str, Any],
+    database: str,
+    *,
+    autocommit: bool = False,
+    replication: bool = False,
 ) -> Iterator[Connection]:
     """A connection that is closed at the end; committed, unless an error is raised.
+
+    `replication`: the kind that reads a slot, and takes replication commands.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
     where the server did not answer; and whatever PostgreSQL says later as one line, too.
     """
     where = f"{connection['host']}:{int(connection['port'])}"
     try:
-        opened = psycopg.connect(
-            **_parameters(connection, database, autocommit=autocommit), autocommit=autocommit
-        )
+        parameters = _parameters(connection, database, autocommit=autocommit)
+        if replication:
+            parameters["replication"] = "database"
+        opened = psycopg.connect(**parameters, autocommit=autocommit)
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         remedy = _remedy(reason)

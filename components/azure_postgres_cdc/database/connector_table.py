@@ -116,6 +116,14 @@ class ConnectorTableProvider(CdcProvider):
     def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
         """Raise a CdcError where the table must not go."""
 
+    def fault(self, connection: Connection, schema: str) -> str | None:
+        """Why a connector could not use the table of this schema, if it could not."""
+        name = TableName(schema, self.table)
+        found = _columns(connection, name)
+        if not found:
+            return f"table {name} does not exist. Remedy: run pulumi up, which makes it again"
+        return None if found == list(self.columns) else self._refusal(name, found)
+
     def granted(self, connection: Connection, name: TableName) -> set[str]:
         """The roles that have all of the grants."""
         return set(rows(connection, _GRANTED, name.schema, name.name, list(PRIVILEGES)))

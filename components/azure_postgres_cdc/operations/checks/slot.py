@@ -1,0 +1,158 @@
+"""The slot: there, whole, read, and how far behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from azure_postgres_cdc.database.connection import rows
+from azure_postgres_cdc.database.slot import PLUGIN
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
+from azure_postgres_cdc.operations.subject import Subject
+
+GIB = 1024**3
+RETAINED_WARNING_BYTES = 10 * GIB
+RETAINED_WARNING_SHARE = 0.2
+"""Of the server's storage."""
+LAG_WARNING_BYTES = GIB
+LAG_WARNING_SECONDS = 300
+
+# As JSON, because not every version has every column.
+_FIND = """
+SELECT to_jsonb(s) || jsonb_build_object(
+    'lag', pg_wal_lsn_diff(now.lsn, confirmed_flush_lsn),
+    'retained', pg_wal_lsn_diff(now.lsn, restart_lsn),
+    'inactive_seconds', extract(epoch FROM
+        clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint)
+FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                                          ELSE pg_current_wal_lsn() END) AS now(lsn)
+WHERE slot_name = %s
+"""
+# The last confirmed position's age; null once the connector has caught up and the server is quiet.
+_BEHIND = """
+SELECT extract(epoch FROM coalesce(flush_lag, replay_lag, write_lag))::float
+FROM pg_stat_replication WHERE pid = %s
+"""
+_GO_ON = "stop the source, then run pulumi preview, which says what is lost and how to go on"
+
+
+def find(subject: Subject) -> dict[str, Any] | None:
+    """The slot as PostgreSQL shows it, with `lag`, `retained` (bytes) and `inactive_seconds`."""
+    found = rows(subject.connection, _FIND, subject.form.slot)
+    return found[0] if found else None
+
+
+def slot(subject: Subject) -> Result:
+    """It is there, logical, of pgoutput, and of this database."""
+    form, found = subject.form, find(subject)
+    if found is None:
+        return failed(
+            f"there is no slot {form.slot}: every change since the connector's last position is "
+            "lost to it",
+            _GO_ON,
+        )
+    kind = (found["slot_type"], found["plugin"], found["database"])
+    if kind != ("logical", PLUGIN, form.database):
+        return failed(
+            f"{form.slot} is a {found['slot_type']} slot of plug-in {found['plugin']} on database "
+            f"{found['database']}, needed a logical one of {PLUGIN} on {form.database}",
+            "have its owner drop it, or choose another slot name",
+        )
+    return ok(f"{form.slot} is logical, of {PLUGIN}, on {form.database}")
+
+
+def slot_valid(subject: Subject) -> Result | None:
+    """PostgreSQL still holds all the WAL that the slot needs."""
+    found = find(subject)
+    if found is None:
+        return None
+    status = found.get("wal_status", "reserved")
+    if status == "lost":
+        reason = found.get("invalidation_reason") or "wal_removed"
+        return failed(
+            f"PostgreSQL has invalidated the slot ({reason}): changes since "
+            f"{found['confirmed_flush_lsn']} are lost",
+            _GO_ON,
+        )
+    if status == "unreserved":
+        return warning(
+            "the slot holds less WAL than it needs soon (wal_status: unreserved)",
+            "let the connector catch up at once, or raise max_slot_wal_keep_size",
+        )
+    return ok(f"its WAL is held (wal_status: {status})")
+
+
+def slot_active(subject: Subject) -> Result | None:
+    """Somebody reads it."""
+    found = find(subject)
+    if found is None:
+        return None
+    if found["active"]:
+        return ok(f"read by the connection with pid {found['active_pid']}")
+    seconds = found.get("inactive_seconds")
+    since = f" for {duration(seconds)}" if seconds is not None else ""
+    return warning(
+        f"nobody has read the slot{since}; it holds {size(found['retained'])} of WAL",
+        "resume the source in the Streamkap app; drop the slot where there is none any more",
+    )
+
+
+def lag(subject: Subject) -> Result | None:
+    """How far the connector's confirmed position is behind the server, in bytes and seconds."""
+    found = find(subject)
+    if found is None or found["lag"] is None:
+        return None
+    behind = max(0, int(found["lag"]))
+    if not found["active"]:
+        evidence = f"{size(behind)} not confirmed; in seconds not known, as nobody reads the slot"
+        return ok(evidence) if behind < LAG_WARNING_BYTES else _late(evidence)
+    answer = rows(subject.connection, _BEHIND, found["active_pid"])
+    seconds = answer[0] if answer else None
+    time = "caught up" if seconds is None else f"{seconds:.1f} s behind"
+    evidence = f"{size(behind)} not confirmed, {time}"
+    if behind >= LAG_WARNING_BYTES or (seconds or 0) >= LAG_WARNING_SECONDS:
+        return _late(evidence)
+    return ok(evidence)
+
+
+def retained_wal(subject: Subject) -> Result | None:
+    """The WAL that the slot keeps the server from removing."""
+    found = find(subject)
+    if found is None or found["retained"] is None:
+        return None
+    retained = max(0, int(found["retained"]))
+    evidence = f"{size(retained)} of WAL is held for the slot"
+    limit = RETAINED_WARNING_BYTES
+    try:
+        limit = min(limit, int(subject.storage_bytes * RETAINED_WARNING_SHARE))
+        evidence += f", {retained / subject.storage_bytes:.1%} of the storage"
+    except CdcError:
+        pass  # the check `storage` says why its size is not known
+    if retained <= limit:
+        return ok(evidence)
+    return warning(
+        evidence,
+        "let the connector catch up; heartbeats release WAL where the captured tables are quiet; "
+        "drop the slot where no connector is left",
+    )
+
+
+def size(number: float) -> str:
+    """Bytes, readable."""
+    value, units = float(max(0, number)), ["bytes", "KiB", "MiB", "GiB", "TiB"]
+    while value >= 1024 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:.0f} bytes" if units[0] == "bytes" else f"{value:.1f} {units[0]}"
+
+
+def duration(seconds: float) -> str:
+    """A time span, in the largest unit that it is two of."""
+    for name, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {name}"
+    return f"{max(0, seconds):.0f} seconds"
+
+
+def _late(evidence: str) -> Result:
+    return warning(evidence, "look at the source in the Streamkap app: is it running, is it slow?")

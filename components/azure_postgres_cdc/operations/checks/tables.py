@@ -1,0 +1,118 @@
+"""The captured tables: there, readable, and with an identity. As the connector's user sees them.
+
+Each check asks for all of the tables at once, however many there are.
+"""
+
+from __future__ import annotations
+
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.capture import CaptureArgs
+from azure_postgres_cdc.database.connection import rows
+from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import TableName, listed, quoted
+from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok, warning
+from azure_postgres_cdc.operations.subject import Subject, captured_now
+
+_NO_USAGE = """
+SELECT nspname FROM pg_namespace
+WHERE nspname = ANY(%s) AND NOT has_schema_privilege(oid, 'USAGE') ORDER BY 1
+"""
+_WANTED = """
+FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+"""
+_FILTERED = f"SELECT n.nspname, c.relname {_WANTED} WHERE row_security_active(c.oid) ORDER BY 1, 2"
+_NOT_FULL = (
+    f"SELECT n.nspname, c.relname {_WANTED} "
+    "WHERE c.relreplident <> 'f' AND c.relkind = 'r' ORDER BY 1, 2"
+)
+
+
+def captured_tables(subject: Subject) -> Result:
+    """Every captured table is there, and is one that has changes."""
+    described = tables.describe(subject.connection, subject.captured)
+    faults = [fault for table in described if (fault := table.fault)]
+    if faults:
+        return failed("; ".join(faults[:10]), "correct `capture`, and run pulumi up")
+    if not described:
+        return warning("no table is captured", "make the tables, or correct `capture`")
+    return ok(f"{_counted(described)} captured")
+
+
+def schema_usage(subject: Subject) -> Result:
+    """The user may look into the captured schemas and into those of its own tables."""
+    schemas = {table.schema for table in (*subject.captured, *subject.form.own_tables)}
+    closed = rows(subject.connection, _NO_USAGE, sorted(schemas))
+    if not closed:
+        return ok(f"USAGE on {listed(map(quoted, sorted(schemas)))}")
+    role = quoted(subject.plan.role)
+    return failed(
+        f"no USAGE on schema {listed(map(quoted, closed))}: its tables cannot be read",
+        f"pulumi up --refresh, or GRANT USAGE ON SCHEMA {listed(map(quoted, closed))} TO {role}",
+    )
+
+
+def tables_readable(subject: Subject) -> Result:
+    """The user may read every captured table: a snapshot stalls on the first that it may not."""
+    closed = tables.unreadable(subject.connection, subject.captured, subject.form.username)
+    if not closed:
+        return ok(f"SELECT on {_counted(subject.captured)}")
+    role = quoted(subject.plan.role)
+    return failed(
+        f"no SELECT on {listed(closed)}",
+        f"pulumi up --refresh, or GRANT SELECT ON {listed(closed, 3)} TO {role}",
+    )
+
+
+def row_level_security(subject: Subject) -> Result:
+    """No policy hides rows from the user: they would be missing in snapshots."""
+    found = rows(subject.connection, _FILTERED, *_columns(subject.captured))
+    if not found:
+        return ok("no policy hides rows from snapshots")
+    return warning(
+        f"row-level security applies to the user on {listed(_names(found))}: rows that its "
+        "policies hide are missing in snapshots, with no error",
+        f"ALTER ROLE {quoted(subject.form.username)} BYPASSRLS (PostgreSQL 16 and later), or a "
+        "policy that lets it see every row",
+    )
+
+
+def replica_identity(subject: Subject) -> Result:
+    """UPDATE and DELETE work on every captured table, which publishing makes a condition."""
+    allowed = {TableName.parse(name) for name in subject.plan.allow_without_identity}
+    try:
+        check_identities(subject.connection, subject.captured, allowed)
+    except CdcError as error:
+        return from_error(error)
+    return ok("every captured table has a primary key or a replica identity")
+
+
+def full_identity(subject: Subject) -> Result | None:
+    """REPLICA IDENTITY is FULL where the stack wants it, on every partition too."""
+    wanted: CaptureArgs | None = subject.plan.full_identity
+    if wanted is None:
+        return None
+    chosen = captured_now(subject.connection, wanted, subject.form.own_tables)
+    family = tables.with_partitions(subject.connection, chosen)
+    found = rows(subject.connection, _NOT_FULL, *_columns(family))
+    if not found:
+        return ok(f"REPLICA IDENTITY FULL on {_counted(chosen)} and their partitions")
+    return warning(
+        f"REPLICA IDENTITY is not FULL on {listed(_names(found))}: deleted rows arrive with their "
+        "key only",
+        "run pulumi up, which sets it on tables and partitions that have come since",
+    )
+
+
+def _columns(names: list[TableName]) -> tuple[list[str], list[str]]:
+    return [table.schema for table in names], [table.name for table in names]
+
+
+def _names(found: list[tuple[str, str]]) -> list[TableName]:
+    return [TableName(*row) for row in found]
+
+
+def _counted(items: list[TableName] | list[tables.Table]) -> str:
+    return "1 table" if len(items) == 1 else f"{len(items):,} tables"

@@ -1,0 +1,115 @@
+"""The command line: `azure-postgres-cdc`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from azure_postgres_cdc.errors import CdcError, InvalidSettings, explained
+from azure_postgres_cdc.operations import doctor as diagnosis
+from azure_postgres_cdc.operations import snapshot as snapshots
+from azure_postgres_cdc.operations.findings import Report, State
+from azure_postgres_cdc.operations.report import show
+from azure_postgres_cdc.operations.stack import load
+
+FAILED, COULD_NOT_RUN = 1, 2
+"""Exit statuses, beside 0. A wrong call is 2 as well."""
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Looks after what azure-postgres-cdc's stacks have made ready.",
+)
+
+StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack, as pulumi knows it.")]
+Project = Annotated[
+    Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
+]
+Database = Annotated[str | None, typer.Option(help="Only this database.")]
+
+
+@app.command()
+def doctor(
+    stack: StackName,
+    project: Project = None,
+    database: Database = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failed.")] = False,
+) -> None:
+    """Look at every connector as the connector would, and say how it stands.
+
+    Exit status: 0 nothing failed, 1 something failed, 2 could not run.
+    """
+    with _one_line():
+        report = diagnosis.examine(load(stack, project), database)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+    else:
+        show(report, Console(highlight=False))
+    raise typer.Exit(_status(report, strict=strict))
+
+
+@app.command()
+def snapshot(
+    stack: StackName,
+    project: Project = None,
+    database: Database = None,
+    slot: Annotated[
+        str | None, typer.Option(help="The connector, where a database has several.")
+    ] = None,
+    tables: Annotated[
+        list[str] | None, typer.Option(help="A captured table, as in SQL. May be repeated.")
+    ] = None,
+    tables_file: Annotated[
+        Path | None, typer.Option(help="A file with one table a row, as in SQL.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every captured table.")] = False,
+    kind: Annotated[
+        snapshots.Kind, typer.Option("--type", help="Beside the changes, or instead of them.")
+    ] = snapshots.Kind.INCREMENTAL,
+    condition: Annotated[
+        str | None, typer.Option(help="Only the rows of one table that meet this SQL condition.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+) -> None:
+    """Ask the connector for a snapshot of captured tables, through the signal table."""
+    with _one_line():
+        choice = snapshots.Choice(tuple(tables or ()), tables_file, everything)
+        form = snapshots.connector(load(stack, project), database, slot)
+        done = snapshots.signal(form, choice, kind, condition, dry_run=dry_run)
+    for line in done:
+        typer.echo(line)
+
+
+def _status(report: Report, *, strict: bool) -> int:
+    bad = (State.FAILED, State.WARNING) if strict else (State.FAILED,)
+    return FAILED if report.state in bad else 0
+
+
+@contextmanager
+def _one_line() -> Iterator[None]:
+    """Whatever goes wrong is one line, with no traceback, and its own exit status."""
+    try:
+        with explained("PostgreSQL refused it"):
+            yield
+    except InvalidSettings as error:
+        first, *faults = str(error).splitlines()
+        shown = "; ".join(fault.removeprefix("  - ") for fault in faults)
+        _stop(f"{first.removesuffix(':')}: {shown}")
+    except (CdcError, OSError) as error:
+        _stop(str(error))
+    except Exception as error:  # a bug is no reason to fill the screen, or to show a password
+        _stop(f"unexpected {type(error).__name__}. Remedy: report it to the maintainers")
+
+
+def _stop(line: str) -> None:
+    typer.echo(f"azure-postgres-cdc: {' '.join(line.split())}", err=True)
+    raise typer.Exit(COULD_NOT_RUN) from None

@@ -1,0 +1,112 @@
+"""Looks at every connector of a stack as the connector would, and says how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from azure_postgres_cdc.errors import CdcError, Unreachable, explained
+from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of
+from azure_postgres_cdc.operations.findings import (
+    Finding,
+    Report,
+    Result,
+    failed,
+    from_error,
+    ok,
+    unknown,
+    warning,
+)
+from azure_postgres_cdc.operations.login import as_connector
+from azure_postgres_cdc.operations.stack import Form, Stack
+from azure_postgres_cdc.operations.subject import Administrator, Subject
+from azure_postgres_cdc.plan import Plan
+
+CONNECTION_CHECKS = {
+    "connection": "the connector's user can log in",
+    "settings": "the settings and what was up have the same connectors",
+}
+"""The checks that come before those of a connector that can be reached."""
+
+
+def examine(stack: Stack, database: str | None = None) -> Report:
+    """Everything that there is to find on a stack, or on one of its databases."""
+    plans = stack.plans()
+    findings: list[Finding] = []
+    for form in stack.forms_of(database):
+        plan = plans.pop((form.database, form.slot), None)
+        findings += _connector(stack, form, plan)
+    for name, slot in plans:
+        if database in (None, name):
+            result = warning("in the settings, and not up yet", "run pulumi up")
+            findings.append(_finding(name, slot, "connection", "settings", result))
+    return Report(stack.name, findings)
+
+
+def _connector(stack: Stack, form: Form, plan: Plan | None) -> Iterator[Finding]:
+    def found(check: str, result: Result) -> Finding:
+        return _finding(form.database, form.slot, "connection", check, result)
+
+    if plan is None:
+        yield found(
+            "settings", warning("it was up, and is not in the settings any more", "run pulumi up")
+        )
+        return
+    try:
+        with (
+            as_connector(form, autocommit=True) as connection,
+            Administrator(stack.administrator(form), form.database) as administrator,
+        ):
+            yield found("connection", _reached(form))
+            yield from _checked(Subject(stack, form, plan, connection, administrator))
+    except CdcError as error:
+        yield found("connection", _unreached(form, error))
+
+
+def _checked(subject: Subject) -> Iterator[Finding]:
+    for topic, checks in CHECKS.items():
+        for check in checks:
+            result = _result(check, subject)
+            if result is not None:
+                form = subject.form
+                yield _finding(form.database, form.slot, topic, name_of(check), result)
+
+
+def _result(check: Check, subject: Subject) -> Result | None:
+    """What a check says; what could not be looked at is unknown, with the reason."""
+    try:
+        with explained("could not be looked at"):
+            return check(subject)
+    except CdcError as error:
+        reason = from_error(error)
+        return unknown(reason.evidence, reason.remedy)
+
+
+def _reached(form: Form) -> Result:
+    where = f"{form.hostname}:{form.port} as {form.username}, sslmode {form.ssl_mode}"
+    if form.ssh_host:
+        return ok(f"{where}; not through the SSH tunnel at {form.ssh_host}, which is not looked at")
+    return ok(where)
+
+
+def _unreached(form: Form, error: CdcError) -> Result:
+    """Behind a tunnel, a server that cannot be reached from here says nothing of the connector."""
+    reason = from_error(error)
+    if form.ssh_host and isinstance(error, Unreachable):
+        return unknown(
+            f"{reason.evidence}. The connector comes through the SSH tunnel at {form.ssh_host}, "
+            "which is not opened here; nothing else was looked at",
+            "run this where the server can be reached directly",
+        )
+    return failed(f"{reason.evidence}; nothing else was looked at", reason.remedy)
+
+
+def _finding(database: str, slot: str, topic: str, check: str, result: Result) -> Finding:
+    return Finding(
+        database=database,
+        slot=slot,
+        topic=topic,
+        check=check,
+        state=result.state,
+        evidence=result.evidence,
+        remedy=result.remedy,
+    )

@@ -1,0 +1,279 @@
+"""How a command gets at a stack: what `pulumi up` has put out, and the settings it ran with.
+
+Both come from the engine, as whoever may run `pulumi up` in this place. The secrets travel through
+a pipe and stay in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
+from azure_postgres_cdc.database.connection import ENTRA
+from azure_postgres_cdc.errors import CdcError, InvalidSettings
+from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
+from azure_postgres_cdc.plan import Plan
+from azure_postgres_cdc.server_args import NONE
+from azure_postgres_cdc.settings import Settings, parse
+
+PROJECT_FILE = "Pulumi.yaml"
+_BUILT_ENGINE = Path(".engine") / "bin" / "pulumi"
+_SECRETS = ("adminPassword", "connectorPassword")
+_SUBSCRIPTION_KEY = "azure-native:subscriptionId"
+_SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
+
+
+@dataclass(frozen=True)
+class Form:
+    """What `pulumi up` has put out for one connector's form."""
+
+    hostname: str
+    port: int
+    username: str
+    password: str
+    database: str
+    ssl_mode: str
+    slot: str
+    publication: str
+    read_only: bool
+    signal_schema: str | None
+    heartbeat_schema: str | None
+    ssh_host: str | None
+    tables: tuple[str, ...]
+    """The published tables when `up` last ran, without SQL's quotes."""
+
+    @classmethod
+    def parse(cls, fields: Mapping[str, Any]) -> Form:
+        """Read a form out of the stack's output `connectors`."""
+        return cls(
+            hostname=fields["hostname"],
+            port=int(fields["port"]),
+            username=fields["username"],
+            password=fields["password"],
+            database=fields["database"],
+            ssl_mode=fields["sslMode"],
+            slot=fields["replicationSlotName"],
+            publication=fields["publicationName"],
+            read_only=fields["readOnly"] == "Yes",
+            signal_schema=fields.get("signalTableSchema"),
+            heartbeat_schema=fields.get("heartbeatTableSchema"),
+            ssh_host=(fields.get("ssh") or {}).get("host"),
+            tables=tuple(fields.get("tables") or ()),
+        )
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """How the connector logs in."""
+        return {
+            "host": self.hostname,
+            "port": self.port,
+            "user": self.username,
+            "password": self.password,
+            "sslMode": self.ssl_mode,
+        }
+
+    @property
+    def signal_table(self) -> TableName | None:
+        """None with read-only snapshots."""
+        return TableName(self.signal_schema, SIGNAL_TABLE) if self.signal_schema else None
+
+    @property
+    def heartbeat_table(self) -> TableName | None:
+        """None where the stack makes none."""
+        return TableName(self.heartbeat_schema, HEARTBEAT_TABLE) if self.heartbeat_schema else None
+
+    @property
+    def own_tables(self) -> frozenset[TableName]:
+        """The tables that the connector itself writes to."""
+        return frozenset(filter(None, (self.signal_table, self.heartbeat_table)))
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A stack that was up: its connectors' forms, and the settings that it has now."""
+
+    name: str
+    root: Path
+    """The project's root: `tablesFile` is relative to it."""
+    forms: tuple[Form, ...]
+    settings: Settings
+    admin_password: str
+    subscription: str
+    """Azure's; empty where nothing says it."""
+
+    def plans(self) -> dict[tuple[str, str], Plan]:
+        """What the settings want of each connector, by database and slot."""
+        administrator = self.settings.connection.user
+        plans: dict[tuple[str, str], Plan] = {}
+        for database, connectors in self.settings.connectors_by_database(self.root).items():
+            for connector in connectors:
+                plan = Plan.of(connector, administrator)
+                plans[database, plan.slot] = plan
+        return plans
+
+    def forms_of(self, database: str | None, slot: str | None = None) -> list[Form]:
+        """The forms of one database, or of all. Raises a CdcError where there is none."""
+        found = [
+            form
+            for form in self.forms
+            if database in (None, form.database) and slot in (None, form.slot)
+        ]
+        if not found:
+            known = listed(f"{form.database} (slot {form.slot})" for form in self.forms)
+            wanted = " ".join(
+                f"{option} {value}"
+                for option, value in (("--database", database), ("--slot", slot))
+                if value
+            )
+            raise CdcError(
+                f"stack {self.name} has no connector for {wanted}; it has {known or 'none'}. "
+                "Remedy: check the name, or run pulumi up first"
+            )
+        return found
+
+    def administrator(self, form: Form) -> dict[str, Any]:
+        """How the administrator logs in to the server of a form."""
+        given = self.settings.connection
+        login: dict[str, Any] = {
+            "host": given.host or form.hostname,
+            "port": given.port,
+            "user": given.user,
+            "sslMode": given.sslMode,
+            "sslRootCert": given.sslRootCert,
+        }
+        if given.auth == ENTRA:
+            return login | {"auth": ENTRA}
+        return login | {"password": self.admin_password}
+
+    @cached_property
+    def storage_bytes(self) -> int:
+        """The size of the server's storage, asked of Azure once. Raises a CdcError with the reason
+        where it is not to be known."""
+        server, unknown = self.settings.server, "how large the storage is, is not known"
+        if server.management == NONE:
+            raise CdcError(f"{unknown}: management: none leaves Azure alone")
+        if not self.subscription:
+            raise CdcError(f"{unknown}: no subscription is set (server.subscription)")
+        where = ServerId(self.subscription, server.resourceGroup or "", server.name or "")
+        return FlexibleServer(where).facts().storage_gib * 1024**3
+
+
+def load(name: str, project: Path | None) -> Stack:
+    """Read a stack through the engine. Raises a CdcError of one line where it cannot be read."""
+    folder = _project(project)
+    description = _description(folder)
+    engine = _Engine(folder, name)
+    outputs = engine.ask("stack", "output")
+    config = engine.ask("config")
+    root = (folder / description.get("main", "stacks")).resolve().parent
+    namespace = description["name"]
+    settings, faults = parse(_values(config, namespace), root)
+    if settings is None or faults:
+        raise InvalidSettings(f"Pulumi.{name}.yaml", faults)
+    forms = outputs.get("connectors")
+    if forms is None:
+        raise CdcError(
+            f"stack {name} has no output `connectors`: it was not up yet. Remedy: run pulumi up"
+        )
+    return Stack(
+        name=name,
+        root=root,
+        forms=tuple(Form.parse(fields) for fields in forms),
+        settings=settings,
+        admin_password=config.get(f"{namespace}:adminPassword", {}).get("value", ""),
+        subscription=_subscription(settings, config),
+    )
+
+
+class _Engine:
+    """Pulumi, asked for what it knows of one stack."""
+
+    def __init__(self, folder: Path, stack: str) -> None:
+        self._folder = folder
+        self._stack = stack
+        self._pulumi = _pulumi(folder)
+
+    def ask(self, *command: str) -> dict[str, Any]:
+        """What a command answers as JSON, secrets in plain text."""
+        options = ["--json", "--show-secrets", "--stack", self._stack, "--non-interactive"]
+        result = subprocess.run(
+            [self._pulumi, *command, *options],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "1"},
+        )
+        if result.returncode:
+            lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+            reason = lines[0].removeprefix("error: ") if lines else result.stderr.strip()
+            raise CdcError(
+                f"stack {self._stack} cannot be read: {' '.join(reason.split())}. Remedy: check "
+                "--stack, and run this where pulumi up runs, with the same login and passphrase"
+            )
+        answer: dict[str, Any] = json.loads(result.stdout or "{}")
+        return answer
+
+
+def _project(given: Path | None) -> Path:
+    """The folder of Pulumi.yaml: the given one, or the nearest upwards."""
+    start = (given or Path.cwd()).resolve()
+    for folder in (start,) if given else (start, *start.parents):
+        if (folder / PROJECT_FILE).is_file():
+            return folder
+    where = f"{start} has no {PROJECT_FILE}" if given else f"no {PROJECT_FILE} here or above"
+    raise CdcError(f"{where}. Remedy: give the project's folder with --project")
+
+
+def _description(folder: Path) -> dict[str, Any]:
+    try:
+        found = yaml.safe_load((folder / PROJECT_FILE).read_text())
+    except yaml.YAMLError:
+        found = None
+    if not isinstance(found, dict) or "name" not in found:
+        raise CdcError(f"{folder / PROJECT_FILE} is no description of a Pulumi project")
+    return found
+
+
+def _pulumi(folder: Path) -> str:
+    """The engine: on PATH, or the one that `make setup` has built."""
+    built = folder / _BUILT_ENGINE
+    found = shutil.which("pulumi") or (str(built) if built.is_file() else None)
+    if found is None:
+        raise CdcError("pulumi is not on PATH. Remedy: put it there, or run make setup")
+    return found
+
+
+def _values(config: Mapping[str, Any], namespace: str) -> dict[str, Any]:
+    """The project's own settings by key, without the secrets."""
+    prefix = f"{namespace}:"
+    return {
+        key.removeprefix(prefix): item.get("objectValue", _plain(item.get("value")))
+        for key, item in config.items()
+        if key.startswith(prefix) and key.removeprefix(prefix) not in _SECRETS
+    }
+
+
+def _plain(text: Any) -> Any:
+    """A value that `pulumi config set` was given as JSON."""
+    try:
+        return json.loads(text) if str(text).startswith(("{", "[")) else text
+    except ValueError:
+        return text
+
+
+def _subscription(settings: Settings, config: Mapping[str, Any]) -> str:
+    configured = config.get(_SUBSCRIPTION_KEY, {}).get("value")
+    found = settings.server.subscription or configured or os.environ.get(_SUBSCRIPTION_VARIABLE)
+    return str(found or "")

@@ -1,0 +1,82 @@
+"""What the checks of one connector look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Any
+
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.capture import CaptureArgs
+from azure_postgres_cdc.database.connection import Connection, connect
+from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.operations.stack import Form, Stack
+from azure_postgres_cdc.plan import Plan
+
+
+@dataclass(frozen=True)
+class Subject:
+    """One connector: what it was given, what the stack wants, and ways to look."""
+
+    stack: Stack
+    form: Form
+    plan: Plan
+    connection: Connection
+    """As the connector's user, each statement by itself."""
+    administrator: Administrator
+
+    @cached_property
+    def captured(self) -> list[TableName]:
+        """The tables that the stack's capture set means now, whether they are there or not."""
+        return captured_now(self.connection, self.plan.capture, self.form.own_tables)
+
+    @property
+    def storage_bytes(self) -> int:
+        """The size of the server's storage. Raises a CdcError where Azure does not tell it."""
+        return self.stack.storage_bytes
+
+    @property
+    def version(self) -> int:
+        """PostgreSQL's number, such as 170010."""
+        return self.connection.info.server_version
+
+
+class Administrator:
+    """The administrator's connection, opened at its first use. A context manager."""
+
+    def __init__(self, login: Mapping[str, Any], database: str) -> None:
+        self._login = login
+        self._database = database
+        self._exits = ExitStack()
+
+    def __enter__(self) -> Administrator:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._exits.close()
+
+    @cached_property
+    def connection(self) -> Connection:
+        """Raises a CdcError where there is none to be had."""
+        opened = connect(self._login, self._database, autocommit=True)
+        return self._exits.enter_context(opened)
+
+
+def captured_now(
+    connection: Connection, capture: CaptureArgs, own: frozenset[TableName]
+) -> list[TableName]:
+    """What a capture set means at this moment, the connector's own tables left out."""
+    if capture.get("tables"):
+        found = {TableName.parse(text) for text in capture["tables"]}
+    else:
+        schemas = capture.get("schemas") or tables.user_schemas(connection)
+        found = set(tables.in_schemas(connection, schemas))
+    return sorted(found - own)
