@@ -22,14 +22,13 @@ _STYLES = {
 def show(report: Report, console: Console) -> None:
     """Print a table for each connector, and a line that sums them up."""
     for (database, slot), findings in groupby(report.findings, lambda f: (f.database, f.slot)):
-        console.print(_table(f"database {database}, slot {slot}", list(findings)))
+        console.print(Text(f"database {database}, slot {slot}", style="bold"))
+        console.print(_table(list(findings)))
     console.print(Text(_summary(report), style=_STYLES[report.state]))
 
 
-def _table(title: str, findings: list[Finding]) -> Table:
-    table = Table(
-        "state", "check", "evidence", title=title, box=box.SIMPLE_HEAD, title_style="bold"
-    )
+def _table(findings: list[Finding]) -> Table:
+    table = Table("state", "check", "evidence", box=box.SIMPLE_HEAD)
     table.columns[0].no_wrap = table.columns[1].no_wrap = True
     table.columns[2].overflow = "fold"
     for _, items in groupby(findings, lambda finding: finding.topic):

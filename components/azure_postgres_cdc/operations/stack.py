@@ -165,7 +165,10 @@ class Stack:
         if not self.subscription:
             raise CdcError(f"{unknown}: no subscription is set (server.subscription)")
         where = ServerId(self.subscription, server.resourceGroup or "", server.name or "")
-        return FlexibleServer(where).facts().storage_gib * 1024**3
+        found = FlexibleServer(where).facts().storage_gib
+        if not found:
+            raise CdcError(f"{unknown}: Azure does not say")
+        return found * 1024**3
 
 
 def load(name: str, project: Path | None) -> Stack:

@@ -92,7 +92,7 @@ def slot_active(subject: Subject) -> Result | None:
     seconds = found.get("inactive_seconds")
     since = f" for {duration(seconds)}" if seconds is not None else ""
     return warning(
-        f"nobody has read the slot{since}; it holds {size(found['retained'])} of WAL",
+        f"nobody has read the slot{since}",
         "resume the source in the Streamkap app; drop the slot where there is none any more",
     )
 

@@ -6,6 +6,7 @@ import time
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.checks.slot import duration, find, size
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
@@ -16,14 +17,16 @@ WARNING_SECONDS, CRITICAL_SECONDS = 7 * 86400, 86400
 
 _REMEDY = "let the connectors catch up, drop slots that nobody reads, or enlarge the storage"
 _SAMPLE_SECONDS = 1
+YOUNG_SECONDS = 3600
+"""Statistics that are younger say nothing of a day: they hold the making of a database, say."""
+
 # What the databases and the WAL take; temporary files and logs come on top.
 _USED = """
 SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::bigint,
        (SELECT sum(size) FROM pg_ls_waldir())::bigint
 """
-_RATE = """
-SELECT (wal_bytes / greatest(extract(epoch FROM clock_timestamp() - stats_reset), 1))::float
-FROM pg_stat_wal
+_SINCE_RESET = """
+SELECT wal_bytes::float, extract(epoch FROM clock_timestamp() - stats_reset)::float FROM pg_stat_wal
 """
 
 
@@ -69,7 +72,12 @@ def time_to_full(subject: Subject) -> Result | None:
 def _bytes_per_second(connection: Connection) -> float:
     """The average since the statistics were reset; before PostgreSQL 14, of one second."""
     if capabilities.has("pg_stat_wal", connection.info.server_version):
-        return float(rows(connection, _RATE)[0] or 0)
+        written, seconds = rows(connection, _SINCE_RESET)[0]
+        if seconds < YOUNG_SECONDS:
+            raise CdcError(
+                f"the statistics of WAL are {duration(seconds)} old, too young for a forecast"
+            )
+        return float(written / seconds)
     first = _written(connection)
     time.sleep(_SAMPLE_SECONDS)
     return (_written(connection) - first) / _SAMPLE_SECONDS

@@ -1,0 +1,456 @@
+"""doctor: every check, as it should be and as it should not, on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+from tests.database.doctor_support import Connector
+from tests.database.test_slot import reader
+
+from azure_postgres_cdc.operations.checks import CHECKS, name_of
+from azure_postgres_cdc.operations.checks import slot as slot_checks
+from azure_postgres_cdc.operations.checks import storage as storage_checks
+from azure_postgres_cdc.operations.doctor import examine
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Shop
+
+DROP_SLOT = "SELECT pg_drop_replication_slot('{slot}')"
+# What nobody can know here: there is no Azure, and no record of the slot's past.
+NOT_HERE = {"storage": "unknown", "continuity": "unknown"}
+
+
+@pytest.fixture
+def connector(shop: Shop) -> Iterator[Connector]:
+    found = Connector(shop)
+    found.make_ready()
+    yield found
+    found.remove()
+
+
+def test_everything_is_as_it_should_be(connector: Connector, shop: Shop) -> None:
+    with reader(shop, connector.slot):
+        report = connector.report()
+    found = {finding.check: str(finding.state) for finding in report.findings}
+    every = {name_of(check) for checks in CHECKS.values() for check in checks}
+    assert set(found) == {"connection", *every} - {"full-identity"}
+    expected = dict.fromkeys(found, "ok") | NOT_HERE
+    if not shop.server.has_tls:
+        expected["tls"] = "warning"
+    assert found == expected
+    assert not any(finding.remedy for finding in report.findings if finding.state == "ok")
+
+
+def test_doctor_leaves_nothing_behind(connector: Connector, shop: Shop) -> None:
+    assert connector.find("signal-writable").state == "ok"
+    assert connector.find("heartbeat-writable").state == "ok"
+    assert shop.column("SELECT id FROM streamkap.streamkap_signal") == []
+    assert shop.column("SELECT text FROM streamkap.streamkap_heartbeat") == ["test_heartbeat"]
+    changes = (
+        "SELECT chr(get_byte(data, 0)) FROM pg_logical_slot_peek_binary_changes("
+        "%s, NULL, NULL, 'proto_version', '1', 'publication_names', 'streamkap_pub')"
+    )
+    assert shop.column(changes, connector.slot) == []
+
+
+# Each thing that can be wrong: what is done to it, the check, its state, what it says.
+BROKEN = [
+    ("ALTER ROLE {user} NOREPLICATION", "role-flags", "failed", "{user} lacks REPLICATION"),
+    ("ALTER ROLE {user} NOREPLICATION", "replication-connection", "failed", "cannot connect to"),
+    ("ALTER ROLE {user} CREATEDB CREATEROLE", "role-flags", "warning", "has CREATEDB, CREATEROLE"),
+    ("ALTER ROLE {user} VALID UNTIL 'tomorrow'", "role-flags", "warning", "is valid until"),
+    (
+        "REVOKE streamkap_role FROM {user}",
+        "role-membership",
+        "failed",
+        "{user} is not in streamkap_role",
+    ),
+    ("ALTER ROLE {user} RESET ALL", "wal-sender-timeout", "warning", "is 60000 ms"),
+    ("DROP TABLE public.orders", "captured-tables", "failed", "public.orders does not exist"),
+    (
+        "DROP TABLE public.orders; CREATE VIEW public.orders AS SELECT 1 AS id",
+        "captured-tables",
+        "failed",
+        "public.orders is a view",
+    ),
+    ("REVOKE USAGE ON SCHEMA sales FROM streamkap_role", "schema-usage", "failed", "schema sales"),
+    (
+        "REVOKE SELECT ON public.orders, sales.orders FROM streamkap_role",
+        "tables-readable",
+        "failed",
+        "no SELECT on public.orders, sales.orders",
+    ),
+    (
+        "ALTER TABLE sales.orders ENABLE ROW LEVEL SECURITY",
+        "row-level-security",
+        "warning",
+        "the user on sales.orders:",
+    ),
+    (
+        "ALTER TABLE sales.orders REPLICA IDENTITY NOTHING",
+        "replica-identity",
+        "failed",
+        "sales.orders: no primary key and no replica identity",
+    ),
+    ("DROP PUBLICATION streamkap_pub", "publication", "failed", "no publication streamkap_pub"),
+    (
+        "ALTER PUBLICATION streamkap_pub DROP TABLE sales.orders",
+        "published-tables",
+        "failed",
+        "captured, and not published: sales.orders",
+    ),
+    (
+        "CREATE TABLE sales.more (id int PRIMARY KEY);"
+        "ALTER PUBLICATION streamkap_pub ADD TABLE sales.more",
+        "published-tables",
+        "warning",
+        "published, and not captured by the stack: sales.more",
+    ),
+    (
+        "CREATE TABLE sales.more (id int PRIMARY KEY)",
+        "new-tables",
+        "ok",
+        "not in the capture list, and not published: sales.more",
+    ),
+    (
+        "ALTER PUBLICATION streamkap_pub SET (publish = 'insert, update')",
+        "publication-options",
+        "failed",
+        "DELETE, TRUNCATE are not published",
+    ),
+    (
+        "ALTER PUBLICATION streamkap_pub SET (publish = 'insert, update, delete')",
+        "publication-options",
+        "warning",
+        "TRUNCATE is not published",
+    ),
+    (
+        "DROP TABLE sales.orders; CREATE TABLE sales.orders (id int) PARTITION BY RANGE (id);"
+        "ALTER PUBLICATION streamkap_pub SET (publish_via_partition_root = false)",
+        "publication-options",
+        "warning",
+        "publish_via_partition_root is off, and partitioned tables are captured",
+    ),
+    (
+        "ALTER PUBLICATION streamkap_pub DROP TABLE sales.orders",
+        "form-tables",
+        "warning",
+        "sales.orders is in the form and not published",
+    ),
+    (
+        "CREATE TABLE sales.more (id int PRIMARY KEY);"
+        "ALTER PUBLICATION streamkap_pub ADD TABLE sales.more",
+        "form-tables",
+        "warning",
+        "sales.more is published and not in the form",
+    ),
+    (
+        "DROP TABLE streamkap.streamkap_signal",
+        "signal-table",
+        "failed",
+        "table streamkap.streamkap_signal does not exist",
+    ),
+    (
+        "ALTER TABLE streamkap.streamkap_signal ALTER data TYPE text",
+        "signal-table",
+        "failed",
+        "it lacks data character varying(2000), it has data text instead",
+    ),
+    (
+        "ALTER PUBLICATION streamkap_pub DROP TABLE streamkap.streamkap_signal",
+        "signal-table",
+        "failed",
+        "streamkap.streamkap_signal is not in the publication",
+    ),
+    (
+        "REVOKE INSERT ON streamkap.streamkap_signal FROM streamkap_role",
+        "signal-writable",
+        "failed",
+        "{user} cannot write to streamkap.streamkap_signal: permission denied",
+    ),
+    (
+        "REVOKE UPDATE ON streamkap.streamkap_signal FROM streamkap_role",
+        "signal-writable",
+        "failed",
+        "{user} cannot write to streamkap.streamkap_signal: permission denied",
+    ),
+    (
+        "ALTER PUBLICATION streamkap_pub DROP TABLE streamkap.streamkap_heartbeat",
+        "heartbeat-table",
+        "failed",
+        "streamkap.streamkap_heartbeat is not in the publication",
+    ),
+    (
+        "REVOKE USAGE ON SEQUENCE streamkap.streamkap_heartbeat_id_seq FROM streamkap_role",
+        "heartbeat-writable",
+        "failed",
+        "{user} cannot write to streamkap.streamkap_heartbeat: permission denied",
+    ),
+    (DROP_SLOT, "slot", "failed", "there is no slot {slot}: every change since"),
+    (
+        DROP_SLOT + "; SELECT pg_create_physical_replication_slot('{slot}')",
+        "slot",
+        "failed",
+        "{slot} is a physical slot of plug-in None on database None, needed a logical one",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("statements", "check", "state", "said"), BROKEN, ids=[f"{row[1]}-{row[3]}" for row in BROKEN]
+)
+def test_what_is_wrong_is_found(
+    connector: Connector, shop: Shop, statements: str, check: str, state: str, said: str
+) -> None:
+    names = {"user": connector.user, "slot": connector.slot}
+    try:
+        shop.run(*statements.format(**names).split(";"), superuser=True)
+        found = connector.find(check)
+        assert (str(found.state), said.format(**names) in found.evidence) == (state, True), found
+        assert bool(found.remedy) == (state != "ok")
+    finally:
+        if "physical" in statements:
+            shop.run(f"SELECT pg_drop_replication_slot('{connector.slot}')")
+
+
+# What takes more than a statement
+
+
+def test_login_that_is_refused_is_all_that_is_found(connector: Connector, shop: Shop) -> None:
+    shop.run(f"ALTER ROLE {connector.user} PASSWORD 'another'", superuser=True)
+    (found,) = connector.report().findings
+    assert (found.check, str(found.state)) == ("connection", "failed")
+    assert f"as {connector.user}: " in found.evidence
+    assert found.evidence.endswith("; nothing else was looked at")
+    assert found.remedy.startswith("run pulumi up --refresh, which sets the password again")
+
+
+def test_server_out_of_reach_is_a_failure_unless_a_tunnel_leads_there(connector: Connector) -> None:
+    connector.form = replace(connector.form, port=1)
+    assert connector.said("connection")[0] == "failed"
+    connector.form = replace(connector.form, ssh_host="bastion.example")
+    state, evidence = connector.said("connection")
+    assert state == "unknown"
+    assert "comes through the SSH tunnel at bastion.example" in evidence
+
+
+def test_a_tunnel_that_is_not_used_is_told(connector: Connector) -> None:
+    connector.form = replace(connector.form, ssh_host="bastion.example")
+    state, evidence = connector.said("connection")
+    assert state == "ok"
+    assert "not through the SSH tunnel at bastion.example" in evidence
+
+
+def test_connection_without_tls_is_told(connector: Connector, shop: Shop) -> None:
+    server = shop.server
+    connector.form = replace(
+        connector.form, hostname=str(server.folder), username="azuresu", ssl_mode="disable"
+    )
+    assert connector.said("tls") == (
+        "warning",
+        "the connection is not encrypted (sslMode: disable)",
+    )
+    assert "has SUPERUSER" in connector.said("role-flags")[1]
+
+
+def test_settings_that_were_not_up_yet(connector: Connector) -> None:
+    connector.settings["slot"] = "another"
+    found = connector.report().findings
+    assert [(item.slot, item.check, item.evidence) for item in found] == [
+        (connector.slot, "settings", "it was up, and is not in the settings any more"),
+        ("another", "settings", "in the settings, and not up yet"),
+    ]
+
+
+def test_new_table_of_a_captured_schema(connector: Connector, shop: Shop) -> None:
+    connector.settings["capture"] = {"schemas": ["public", "sales"]}
+    assert connector.said("new-tables")[0] == "ok"
+    shop.run("CREATE TABLE sales.invoices (id int PRIMARY KEY)")
+    assert connector.said("new-tables") == (
+        "warning",
+        "new in the captured schemas, and not published yet: sales.invoices",
+    )
+    assert connector.said("published-tables")[0] == "ok"
+
+
+def test_publication_for_all_tables(connector: Connector, shop: Shop) -> None:
+    connector.settings["capture"] = {"allTables": True}
+    connector.form = replace(connector.form, tables=())
+    shop.run(
+        "DROP PUBLICATION streamkap_pub",
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root)",
+        superuser=True,
+    )
+    assert connector.said("publication") == ("ok", "streamkap_pub holds all tables")
+    assert connector.said("published-tables")[0] == "ok"
+    assert connector.said("signal-table")[0] == "ok"
+    checks = {finding.check for finding in connector.report().findings}
+    assert not checks & {"new-tables", "form-tables"}
+
+
+def test_publication_of_schemas(connector: Connector, shop: Shop) -> None:
+    shop.run(
+        "DROP PUBLICATION streamkap_pub",
+        "CREATE PUBLICATION streamkap_pub FOR TABLES IN SCHEMA public, sales, streamkap",
+        superuser=True,
+    )
+    assert connector.said("published-tables")[0] == "ok"
+    assert connector.said("heartbeat-table")[0] == "ok"
+
+
+def test_full_identity_is_checked_on_partitions_too(connector: Connector, shop: Shop) -> None:
+    shop.run(
+        "DROP TABLE sales.orders",
+        "CREATE TABLE sales.orders (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE sales.orders_1 PARTITION OF sales.orders FOR VALUES FROM (0) TO (10)",
+    )
+    connector.settings["replicaIdentityFull"] = ["sales.orders"]
+    assert connector.said("full-identity") == (
+        "warning",
+        "REPLICA IDENTITY is not FULL on sales.orders_1: deleted rows arrive with their key only",
+    )
+    shop.run("ALTER TABLE sales.orders_1 REPLICA IDENTITY FULL")
+    assert connector.said("full-identity")[0] == "ok"
+
+
+def test_connector_without_tables_of_its_own_has_no_such_checks(connector: Connector) -> None:
+    connector.form = replace(
+        connector.form, read_only=True, signal_schema=None, heartbeat_schema=None
+    )
+    topics = {finding.topic for finding in connector.report().findings}
+    assert "own tables" not in topics
+    assert connector.said("version")[0] == "ok"
+
+
+def test_slot_that_nobody_reads(
+    connector: Connector, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, evidence = connector.said("slot-active")
+    assert state == "warning"
+    assert evidence.startswith("nobody has read the slot")
+    state, evidence = connector.said("lag")
+    assert state == "ok"
+    assert "in seconds not known, as nobody reads the slot" in evidence
+    monkeypatch.setattr(slot_checks, "LAG_WARNING_BYTES", 1)
+    monkeypatch.setattr(slot_checks, "RETAINED_WARNING_BYTES", 1)
+    shop.run("INSERT INTO public.orders VALUES (1)")
+    assert connector.said("lag")[0] == "warning"
+    state, evidence = connector.said("retained-wal")
+    assert state == "warning"
+    assert evidence.endswith(" of WAL is held for the slot")
+
+
+def test_slot_that_is_read(connector: Connector, shop: Shop) -> None:
+    with reader(shop, connector.slot):
+        assert connector.said("slot-active")[1].startswith("read by the connection with pid ")
+        assert connector.said("lag")[0] == "ok"
+        assert connector.said("time-to-full")[0] == "ok"
+
+
+def test_slot_that_postgresql_has_given_up(connector: Connector, shop: Shop) -> None:
+    shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        for number in range(4):
+            shop.run(f"INSERT INTO public.orders VALUES ({number})")
+            shop.run("SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
+        assert connector.said("slot-limits")[1].startswith("max_slot_wal_keep_size is 1: ")
+        state, evidence = connector.said("slot-valid")
+    finally:
+        shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    assert state == "failed"
+    assert evidence.startswith("PostgreSQL has invalidated the slot (wal_removed): changes since ")
+
+
+def test_parameter_that_waits_for_a_restart(connector: Connector, shop: Shop) -> None:
+    shop.run("ALTER SYSTEM SET max_connections = 150", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        deadline = time.monotonic() + 10
+        while connector.said("pending-restart")[0] == "ok":
+            assert time.monotonic() < deadline
+        found = connector.find("pending-restart")
+    finally:
+        shop.run("ALTER SYSTEM RESET max_connections", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    assert "before a restart: max_connections" in found.evidence
+
+
+# Storage
+
+
+@pytest.mark.parametrize(
+    ("gib", "state"), [(100_000, "ok"), (0.01, "failed")], ids=["room", "full"]
+)
+def test_storage_is_measured_against_what_azure_says(
+    connector: Connector, gib: float, state: str
+) -> None:
+    connector.storage_gib = gib
+    found, evidence = connector.said("storage")
+    assert found == state
+    assert "used: databases " in evidence
+
+
+def test_time_to_full_is_forecast_for_a_slot_that_nobody_reads(
+    connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector.storage_gib = 1_000_000_000
+    state, evidence = connector.said("time-to-full")
+    assert state == "unknown"
+    assert evidence.endswith(" old, too young for a forecast")
+    monkeypatch.setattr(storage_checks, "YOUNG_SECONDS", 0)
+    state, evidence = connector.said("time-to-full")
+    assert state == "ok"
+    assert "nobody reads the slot, and " in evidence
+    assert " of WAL are written a day: the storage is full in about " in evidence
+    connector.storage_gib = 0.001
+    assert connector.said("time-to-full")[0] == "failed"
+
+
+def test_retained_wal_is_a_share_of_the_storage(
+    connector: Connector, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connector.storage_gib = 100
+    assert connector.said("retained-wal")[1].endswith(" of the storage")
+    monkeypatch.setattr(slot_checks, "RETAINED_WARNING_SHARE", 0)
+    shop.run("INSERT INTO public.orders VALUES (1)")
+    assert connector.said("retained-wal")[0] == "warning"
+
+
+def test_without_the_administrator_its_part_is_unknown(connector: Connector) -> None:
+    stack = connector.stack()
+    stack = replace(stack, admin_password="wrong")
+    (found,) = [item for item in examine(stack).findings if item.check == "worker-processes"]
+    assert str(found.state) == "unknown"
+    assert "password authentication failed" in found.evidence
+    assert "adminPassword" in found.remedy
+
+
+def test_ten_thousand_tables_take_no_more_round_trips(
+    connector: Connector, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = 0
+    original = psycopg.Connection.execute
+
+    def counting(self: object, *arguments: object, **options: object) -> object:
+        nonlocal counted
+        counted += 1
+        return original(self, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(psycopg.Connection, "execute", counting)
+    connector.settings["capture"] = {"schemas": ["public", "sales"]}
+    connector.report()
+    few, counted = counted, 0
+    shop.run(
+        "DO $$ BEGIN FOR i IN 1..300 LOOP"
+        " EXECUTE format('CREATE TABLE sales.t%s (id int PRIMARY KEY)', i); END LOOP; END $$"
+    )
+    counted = 0
+    connector.report()
+    assert counted == few

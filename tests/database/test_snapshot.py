@@ -1,0 +1,164 @@
+"""`azure-postgres-cdc snapshot`: the signals that reach the connector's table."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.database.doctor_support import Connector
+
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.operations.snapshot import ID_PREFIX, Choice, Kind, connector, signal
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Shop
+
+ORDERS = Choice(("public.orders",))
+
+
+@pytest.fixture
+def ready(shop: Shop) -> Iterator[Connector]:
+    found = Connector(shop)
+    found.make_ready()
+    yield found
+    found.remove()
+
+
+def written(shop: Shop) -> list[dict[str, Any]]:
+    rows = shop.rows("SELECT id, type, data FROM streamkap.streamkap_signal ORDER BY data")
+    assert all(id_.startswith(ID_PREFIX) and kind == "execute-snapshot" for id_, kind, _ in rows)
+    return [json.loads(data) for _, _, data in rows]
+
+
+def refusal(ready: Connector, choice: Choice, **options: Any) -> str:
+    with pytest.raises(CdcError) as caught:
+        signal(ready.form, choice, options.pop("kind", Kind.INCREMENTAL), **options)
+    assert "\n" not in str(caught.value)
+    assert written(ready.shop) == []
+    return str(caught.value)
+
+
+def test_signal_is_written_as_the_connector_s_user(ready: Connector, shop: Shop) -> None:
+    said = signal(ready.form, ORDERS, Kind.INCREMENTAL)
+    assert written(shop) == [{"type": "incremental", "data-collections": ["public.orders"]}]
+    assert said[0] == "wrote 1 signal to streamkap.streamkap_signal, for public.orders"
+    assert said[1].startswith(ID_PREFIX)
+    assert said[2].startswith(f"note: nobody reads slot {ready.slot}")
+
+
+def test_signal_reaches_the_slot(ready: Connector, shop: Shop) -> None:
+    signal(ready.form, ORDERS, Kind.INCREMENTAL)
+    changes = shop.column(
+        "SELECT chr(get_byte(data, 0)) FROM pg_logical_slot_peek_binary_changes("
+        "%s, NULL, NULL, 'proto_version', '1', 'publication_names', 'streamkap_pub')",
+        ready.slot,
+    )
+    assert changes == ["B", "R", "I", "C"]
+
+
+def test_all_captured_tables_are_those_that_are_published(ready: Connector, shop: Shop) -> None:
+    signal(ready.form, Choice(everything=True), Kind.BLOCKING)
+    assert written(shop) == [
+        {"type": "blocking", "data-collections": ["public.orders", "sales.orders"]}
+    ]
+
+
+def test_many_tables_are_as_many_rows_as_it_takes(ready: Connector, shop: Shop) -> None:
+    """Characters count, not bytes; an odd name means one table only."""
+    names = [f"Bücher_{number}_{'ü' * 20}" for number in range(60)] + ['odd.na"me+', "oddXname"]
+    for name in names:
+        quoted = '"' + name.replace('"', '""') + '"'
+        shop.run(
+            f"CREATE TABLE sales.{quoted} (id int PRIMARY KEY)",
+            f"ALTER PUBLICATION streamkap_pub ADD TABLE sales.{quoted}",
+        )
+    said = signal(ready.form, Choice(everything=True), Kind.INCREMENTAL)
+    found = written(shop)
+    assert len(found) > 1
+    assert said[0].startswith(f"wrote {len(found)} signals to ")
+    assert shop.value("SELECT max(length(data)) FROM streamkap.streamkap_signal") <= 2000
+    patterns = [pattern for data in found for pattern in data["data-collections"]]
+    tables = ["public.orders", "sales.orders", *(f"sales.{name}" for name in names)]
+    matched = [[table for table in tables if re.fullmatch(each, table)] for each in patterns]
+    assert sorted(matched) == [[table] for table in sorted(tables)]
+    assert said[-1].startswith('note: sales."odd.na""me+": Debezium may not find')
+
+
+def test_only_captured_tables(ready: Connector, shop: Shop) -> None:
+    shop.run("CREATE TABLE sales.more (id int PRIMARY KEY)")
+    said = refusal(ready, Choice(("public.orders", "sales.more", "streamkap.streamkap_signal")))
+    assert said.startswith(
+        f"not captured by the connector on {shop.name}: sales.more, streamkap.streamkap_signal. "
+    )
+
+
+def test_tables_of_a_file(ready: Connector, shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "tables.csv"
+    file.write_text("orders\n")
+    assert "'orders' is not of the form schema.table" in refusal(ready, Choice(file=file))
+    file.write_text("sales.orders\n\n")
+    signal(ready.form, Choice(file=file), Kind.INCREMENTAL)
+    assert written(shop) == [{"type": "incremental", "data-collections": ["sales.orders"]}]
+
+
+@pytest.mark.parametrize(
+    "choice", [Choice(), Choice(("public.orders",), everything=True)], ids=["none", "two"]
+)
+def test_tables_are_said_in_one_way(ready: Connector, choice: Choice) -> None:
+    assert refusal(ready, choice).startswith("say which tables in one way")
+
+
+@pytest.mark.parametrize(
+    ("kind", "filter_"),
+    [
+        (Kind.INCREMENTAL, "id > 5"),
+        (Kind.BLOCKING, "SELECT * FROM public.orders WHERE id > 5"),
+    ],
+)
+def test_condition(ready: Connector, shop: Shop, kind: Kind, filter_: str) -> None:
+    signal(ready.form, ORDERS, kind, "id > 5")
+    (found,) = written(shop)
+    assert found["additional-conditions"] == [
+        {"data-collection": "public.orders", "filter": filter_}
+    ]
+
+
+def test_condition_goes_with_one_table_and_into_one_row(ready: Connector) -> None:
+    both = Choice(("public.orders", "sales.orders"))
+    assert refusal(ready, both, condition="id > 5").startswith("--condition goes with one table")
+    long = refusal(ready, ORDERS, condition="id > 5 OR " * 200 + "id = 1")
+    assert re.match(r"the signal is \d+ characters long, and 2000 is the most\. Remedy: ", long)
+
+
+def test_dry_run_writes_nothing(ready: Connector, shop: Shop) -> None:
+    said = signal(ready.form, ORDERS, Kind.INCREMENTAL, dry_run=True)
+    assert said[0] == "would write 1 signal to streamkap.streamkap_signal, for public.orders"
+    assert written(shop) == []
+
+
+def test_read_only_snapshots_have_no_signal_table(ready: Connector) -> None:
+    ready.form = replace(ready.form, read_only=True, signal_schema=None)
+    assert "Remedy: start the snapshot in the Streamkap app" in refusal(ready, ORDERS)
+
+
+def test_what_postgresql_refuses_is_one_line(ready: Connector, shop: Shop) -> None:
+    shop.run("REVOKE INSERT ON streamkap.streamkap_signal FROM streamkap_role")
+    said = refusal(ready, ORDERS)
+    assert said.startswith("cannot write to streamkap.streamkap_signal: permission denied")
+    assert "Remedy: pulumi up --refresh" in said
+
+
+def test_one_connector_is_meant(ready: Connector) -> None:
+    stack = ready.stack()
+    assert connector(stack, None, None) == ready.form
+    two = replace(stack, forms=(ready.form, replace(ready.form, slot="second")))
+    with pytest.raises(CdcError, match=r"has several connectors: .* choose one with --database"):
+        connector(two, ready.form.database, None)
+    assert connector(two, None, "second").slot == "second"
+    with pytest.raises(CdcError, match="has no connector for --database nowhere; it has "):
+        connector(stack, "nowhere", None)
