@@ -9,7 +9,8 @@ import stat
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
@@ -17,10 +18,11 @@ from typer.testing import CliRunner, Result
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations import cli, doctor
-from azure_postgres_cdc.operations.checks import CHECKS, name_of
+from azure_postgres_cdc.operations.checks import CHECKS, name_of, server
 from azure_postgres_cdc.operations.findings import Finding, Report, State, worst
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import Stack, load
+from azure_postgres_cdc.operations.subject import Subject
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = Path(__file__).with_name("doctor.golden.json")
@@ -267,6 +269,26 @@ def test_worst_comes_first() -> None:
     assert worst([]) == State.OK
     assert worst([State.OK, State.UNKNOWN, State.WARNING]) == State.WARNING
     assert report(State.OK, State.FAILED).state == State.FAILED
+
+
+@pytest.mark.parametrize(
+    ("number", "read_only", "state", "evidence"),
+    [
+        (120_019, False, State.OK, "PostgreSQL 12.19"),
+        (120_019, True, State.FAILED, "read-only snapshots needs PostgreSQL 13 or later; this"),
+        (90_600, False, State.FAILED, "logical replication with publications needs PostgreSQL 10"),
+        (990_000, True, State.WARNING, "PostgreSQL 99, newer than this package knows"),
+    ],
+)
+def test_version_is_enough(number: int, read_only: bool, state: State, evidence: str) -> None:
+    info = SimpleNamespace(server_version=number, parameter_status=lambda _: "12.19")
+    subject = SimpleNamespace(
+        form=SimpleNamespace(read_only=read_only),
+        version=number,
+        connection=SimpleNamespace(info=info),
+    )
+    found = server.version(cast(Subject, subject))
+    assert (found.state, found.evidence[: len(evidence)]) == (state, evidence)
 
 
 # What people see

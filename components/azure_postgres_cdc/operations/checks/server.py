@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import rows
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
 
@@ -27,7 +28,10 @@ def version(subject: Subject) -> Result:
     if subject.form.read_only:
         needed.append("read-only snapshots")
     for feature in needed:
-        capabilities.check(feature, subject.version)
+        try:
+            capabilities.check(feature, subject.version)
+        except CdcError as error:
+            return failed(str(error), "upgrade the server, or use snapshots: signal-table")
     major = capabilities.major(subject.version)
     if major > capabilities.NEWEST:
         return warning(
