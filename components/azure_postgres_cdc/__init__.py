@@ -1,7 +1,29 @@
 """Pulumi components that make Azure Database for PostgreSQL ready for change data capture."""
 
-from azure_postgres_cdc.server import CdcServer
-from azure_postgres_cdc.server_args import CdcServerArgs
-from azure_postgres_cdc.source import CdcSource, CdcSourceArgs
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure_postgres_cdc.server import CdcServer
+    from azure_postgres_cdc.server_args import CdcServerArgs
+    from azure_postgres_cdc.source import CdcSource, CdcSourceArgs
 
 __all__ = ["CdcServer", "CdcServerArgs", "CdcSource", "CdcSourceArgs"]
+
+_MODULES = {
+    "CdcServer": "server",
+    "CdcServerArgs": "server_args",
+    "CdcSource": "source",
+    "CdcSourceArgs": "source",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a component when it is asked for.
+
+    The process in which Pulumi runs the dynamic resources imports this package too, and needs no
+    component: importing them there would cost every `up` half a second.
+    """
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -8,7 +8,6 @@ from typing import Any
 
 import pulumi
 import pulumi_postgresql as postgresql
-from pulumi_azure_native import authorization
 
 from azure_postgres_cdc.azure import new_server
 from azure_postgres_cdc.azure.alerts import alerts, alerts_of
@@ -196,6 +195,8 @@ class CdcServer(pulumi.ComponentResource):
 
     def _find(self, args: CdcServerArgs) -> _Managed:
         """A server that is there: of its own settings, only storage auto-grow is touched."""
+        from pulumi_azure_native import authorization
+
         subscription = args.get("subscription") or (
             authorization.get_client_config_output(
                 pulumi.InvokeOptions(parent=self)

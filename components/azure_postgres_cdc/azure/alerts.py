@@ -9,10 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import pulumi
-from pulumi_azure_native import monitor
+
+if TYPE_CHECKING:
+    # Elsewhere imported where it is used: a run that manages no server does without.
+    from pulumi_azure_native import monitor
 
 METRICS = "Microsoft.DBforPostgreSQL/flexibleServers"
 COLLECTOR = "metrics.collector_database_activity"
@@ -157,6 +160,8 @@ def alerts(
     parent: pulumi.Resource,
 ) -> Mapping[str, monitor.MetricAlert]:
     """Declare the alerts, all of them with one action group."""
+    from pulumi_azure_native import monitor
+
     child = pulumi.ResourceOptions(parent=parent)
     told = args.get("actionGroup") or _action_group(prefix, resource_group, args, child)
     return {
@@ -185,6 +190,8 @@ def _action_group(
     args: AlertsArgs,
     child: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
+    from pulumi_azure_native import monitor
+
     return monitor.ActionGroup(
         f"{prefix}-on-call",
         action_group_name=f"{prefix}-cdc",
@@ -204,6 +211,8 @@ def _action_group(
 def _criteria(
     item: Alert,
 ) -> monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs:
+    from pulumi_azure_native import monitor
+
     # Args classes, no dicts: the SDK cannot translate the names of a dict whose type is a union.
     return monitor.MetricAlertSingleResourceMultipleMetricCriteriaArgs(
         odata_type="Microsoft.Azure.Monitor.SingleResourceMultipleMetricCriteria",

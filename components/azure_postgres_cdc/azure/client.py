@@ -2,6 +2,8 @@
 
 Why not pulumi-azure-native for these: it does not restart a server, gives up at the first
 ServerIsBusy, writes a parameter that is right already, and ignores one that equals its default.
+
+The SDK is imported where it is used: a run that manages no server in Azure does without.
 """
 
 from __future__ import annotations
@@ -11,10 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from azure.core.exceptions import ResourceNotFoundError
-
 from azure_postgres_cdc.azure.identity import management_client
-from azure_postgres_cdc.azure.operation import Busy, LostSight, explained, run, until
 from azure_postgres_cdc.azure.parameters import Parameter
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
@@ -126,6 +125,8 @@ class FlexibleServer:
 
     def firewall_rule(self, name: str) -> tuple[str, str] | None:
         """First and last address of a rule; None where there is none of that name."""
+        from azure.core.exceptions import ResourceNotFoundError
+
         with self._explained(f"read the firewall rule {name} of"):
             try:
                 rule = self._client.firewall_rules.get(*self._where, name)
@@ -216,6 +217,8 @@ class FlexibleServer:
         whoever asked for it reads back what became of it. `idle_first`: it depends on what the
         server has, and must not even be prepared while another one changes that.
         """
+        from azure_postgres_cdc.azure.operation import LostSight, run, until
+
         what = f"{action} server {self.id.name}"
         was_refused = False
 
@@ -238,6 +241,8 @@ class FlexibleServer:
                     raise
 
     def _check_idle(self) -> None:
+        from azure_postgres_cdc.azure.operation import Busy
+
         if not self._is_idle():
             raise Busy("its state is not Ready")
 
@@ -247,6 +252,8 @@ class FlexibleServer:
         return state == _IDLE
 
     def _explained(self, action: str) -> Any:
+        from azure_postgres_cdc.azure.operation import explained
+
         return explained(action, self.id.name, self.id.resource_group)
 
 

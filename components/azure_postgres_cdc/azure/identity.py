@@ -11,8 +11,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from azure.core.exceptions import ClientAuthenticationError
-
 from azure_postgres_cdc.errors import CdcError
 
 if TYPE_CHECKING:
@@ -83,6 +81,7 @@ def postgresql_token() -> str:
 
     It stays in this process's memory until it is about to expire, and goes nowhere else.
     """
+    from azure.core.exceptions import ClientAuthenticationError
     from azure.identity import DefaultAzureCredential
 
     known = _tokens.get(POSTGRESQL_SCOPE)

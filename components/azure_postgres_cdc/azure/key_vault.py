@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import pulumi
-from pulumi_azure_native import keyvault
+
+if TYPE_CHECKING:
+    # Elsewhere imported where it is used: a run that manages no server does without.
+    from pulumi_azure_native import keyvault
 
 _VAULT = re.compile(
     r"/subscriptions/[^/]+/resourceGroups/([^/]+)/providers/Microsoft\.KeyVault/vaults/([^/]+)",
@@ -35,6 +39,8 @@ def password_secrets(
 
     A deleted secret's name stays taken for the vault's retention time, until it is purged.
     """
+    from pulumi_azure_native import keyvault
+
     match = _VAULT.fullmatch(vault)
     group, name = (match[1], match[2]) if match else ("", "")
     return {

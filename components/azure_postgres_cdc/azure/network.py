@@ -9,7 +9,6 @@ from typing import Any, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
-from pulumi_azure_native import network, privatedns
 
 from azure_postgres_cdc.azure.client import FlexibleServer
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
@@ -187,6 +186,8 @@ def private_endpoint(
 
     Returns what has to be there before the server can be reached through it.
     """
+    from pulumi_azure_native import network
+
     child = pulumi.ResourceOptions(parent=parent, depends_on=[after])
     endpoint = network.PrivateEndpoint(
         f"{prefix}-private-endpoint",
@@ -219,6 +220,8 @@ def private_endpoint(
 def _private_dns_zone(
     prefix: str, resource_group: pulumi.Input[str], subnet: str, parent: pulumi.Resource
 ) -> pulumi.Output[str]:
+    from pulumi_azure_native import privatedns
+
     child = pulumi.ResourceOptions(parent=parent)
     zone = privatedns.PrivateZone(
         f"{prefix}-private-dns-zone",

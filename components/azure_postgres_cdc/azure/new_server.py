@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import pulumi
-from pulumi_azure_native import dbforpostgresql
 
 from azure_postgres_cdc.azure.network import PrivateEndpointArgs, network_of
 from azure_postgres_cdc.capabilities import azure_version_fault
+
+if TYPE_CHECKING:
+    # Elsewhere imported where it is used: a run that manages no server does without.
+    from pulumi_azure_native import dbforpostgresql
 
 DEFAULT_VERSION = 17
 DEFAULT_STORAGE_GIB = 128
@@ -134,6 +137,8 @@ def new_server(
 
     `public`: whether it is reachable from outside of its networks, for firewall rules to open.
     """
+    from pulumi_azure_native import dbforpostgresql
+
     return dbforpostgresql.Server(
         f"{prefix}-server",
         resource_group_name=resource_group,
@@ -168,6 +173,8 @@ def administrators(
     after: pulumi.Resource,
 ) -> pulumi.Resource:
     """Declare the administrators in Microsoft Entra, one after the other; returns the last."""
+    from pulumi_azure_native import dbforpostgresql
+
     entra = args.get("entra")
     for item in entra["administrators"] if entra else ():
         after = dbforpostgresql.AdministratorsMicrosoftEntra(
@@ -184,6 +191,8 @@ def administrators(
 
 
 def _network(args: CreateArgs, *, public: bool) -> dbforpostgresql.NetworkArgs:
+    from pulumi_azure_native import dbforpostgresql
+
     subnet = args.get("subnet")
     if subnet is None:
         return dbforpostgresql.NetworkArgs(public_network_access=_switch(public))
@@ -194,6 +203,8 @@ def _network(args: CreateArgs, *, public: bool) -> dbforpostgresql.NetworkArgs:
 
 
 def _sign_in(args: CreateArgs) -> dbforpostgresql.AuthConfigArgs:
+    from pulumi_azure_native import dbforpostgresql
+
     entra = args.get("entra")
     return dbforpostgresql.AuthConfigArgs(
         active_directory_auth=_switch(entra is not None),

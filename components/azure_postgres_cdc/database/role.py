@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import psycopg
 import pulumi
-import pulumi_postgresql as postgresql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
@@ -19,6 +19,9 @@ from azure_postgres_cdc.database.logins import LoginArgs
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
+
+if TYPE_CHECKING:
+    import pulumi_postgresql as postgresql
 
 READ_ALL_DATA = "pg_read_all_data"
 _PASSWORD_BYTES = 24
@@ -119,6 +122,9 @@ class ConnectorRoles:
         login: LoginArgs | None = None,
         read_all_data: Sequence[str] = (),
     ) -> None:
+        # Not at the top: the process that runs the dynamic resources above needs none of it.
+        import pulumi_postgresql as postgresql
+
         child = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on])
         login = login or {}
         groups = {
