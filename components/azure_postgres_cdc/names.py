@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import string
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
 
 from psycopg import sql
 
@@ -29,6 +30,9 @@ _QUOTED_OR_PLAIN = re.compile(
 # PostgreSQL folds nothing but these in a multi-byte encoding such as UTF-8.
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _NEEDS_NO_QUOTES = re.compile(r"[a-z_][a-z0-9_$]*")
+_PLAIN_TABLE = re.compile(
+    rf"([a-z_][a-z0-9_$]{{0,{MAX_BYTES - 1}}})\.([a-z_][a-z0-9_$]{{0,{MAX_BYTES - 1}}})"
+)
 
 
 def identifier_fault(name: str) -> str | None:
@@ -64,9 +68,12 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-@dataclass(frozen=True, order=True)
-class TableName:
-    """A table, always with its schema."""
+class TableName(NamedTuple):
+    """A table, always with its schema.
+
+    A named tuple, which is made, sorted and found in a set faster than a dataclass: ten thousand
+    tables are.
+    """
 
     schema: str
     name: str
@@ -77,14 +84,7 @@ class TableName:
 
         Without quotes, a name is folded to lower case. Raises ValueError with the reason.
         """
-        parts = list(_parts(text.strip()))
-        if len(parts) != 2:
-            raise ValueError(f"{text!r} is not of the form schema.table")
-        for part in parts:
-            fault = identifier_fault(part)
-            if fault:
-                raise ValueError(f"{part!r} in {text!r} {fault}")
-        return cls(*parts)
+        return _parsed(text)
 
     @property
     def identifier(self) -> sql.Identifier:
@@ -93,6 +93,22 @@ class TableName:
 
     def __str__(self) -> str:
         return f"{quoted(self.schema)}.{quoted(self.name)}"
+
+
+@cache
+def _parsed(text: str) -> TableName:
+    """Kept, because the same names are read again and again, wherever a list travels as text."""
+    plain = _PLAIN_TABLE.fullmatch(text)
+    if plain:
+        return TableName(*plain.groups())
+    parts = list(_parts(text.strip()))
+    if len(parts) != 2:
+        raise ValueError(f"{text!r} is not of the form schema.table")
+    for part in parts:
+        fault = identifier_fault(part)
+        if fault:
+            raise ValueError(f"{part!r} in {text!r} {fault}")
+    return TableName(*parts)
 
 
 def _parts(text: str) -> Iterable[str]:

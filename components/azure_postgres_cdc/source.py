@@ -78,7 +78,8 @@ class CdcSource(pulumi.ComponentResource):
         ready = [*grants, *self._own_tables(plans, grants)]
         ready += self._replica_identity(plans, ready)
         self.connectors = [self._connector(plan, ready) for plan in plans]
-        self.register_outputs({"connectors": self.connectors})
+        # Not the forms themselves: the program exports them, and ten thousand tables travel once.
+        self.register_outputs({"connectors": [form["name"] for form in self.connectors]})
 
     def _owners(self, plans: Sequence[Plan]) -> pulumi.Resource:
         """Whoever owns the captured schemas' tables, looked at before anything is granted."""

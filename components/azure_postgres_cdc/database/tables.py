@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.names import TableName, quoted
@@ -66,8 +66,7 @@ WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')
 """
 
 
-@dataclass(frozen=True)
-class Table:
+class Table(NamedTuple):
     """What matters about a table that is to be captured."""
 
     name: TableName
