@@ -1,0 +1,36 @@
+"""The floor of benchmarks/tables.py: one trivial resource of each plugin that ours loads."""
+
+from typing import Any
+
+import pulumi
+import pulumi_postgresql as postgresql
+from pulumi.dynamic import CreateResult, Resource, ResourceProvider
+
+
+class NothingProvider(ResourceProvider):
+    """Does nothing."""
+
+    serialize_as_secret_always = False
+
+    def create(self, props: dict[str, Any]) -> CreateResult:
+        return CreateResult("nothing", props)
+
+
+class Nothing(Resource, module="floor", name="Nothing"):
+    """A dynamic resource that is nothing."""
+
+
+config = pulumi.Config()
+provider = postgresql.Provider(
+    "floor",
+    host=config.require("host"),
+    port=config.require_int("port"),
+    username=config.require("user"),
+    password=config.require_secret("password"),
+    sslmode=config.require("sslMode"),
+    superuser=False,
+)
+postgresql.Role(
+    "floor", name=config.require("role"), opts=pulumi.ResourceOptions(provider=provider)
+)
+Nothing(NothingProvider(), "floor", {})
