@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Literal, NotRequired, TypedDict
 
 import psycopg
 import pulumi
 from psycopg import sql
 
+from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+Connection = idle_connections.Connection
 
 DEFAULT_PORT = 5432
 DEFAULT_SSL_MODE = "require"
@@ -102,19 +103,43 @@ def connect(
     autocommit: bool = False,
     replication: bool = False,
 ) -> Iterator[Connection]:
-    """A connection that is closed at the end; committed, unless an error is raised.
+    """A connection; what was done on it is committed at the end, unless an error is raised.
 
     `replication`: the kind that reads a slot, and takes replication commands.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
-    where the server did not answer; and whatever PostgreSQL says later as one line, too.
+    where the server did not answer; and whatever PostgreSQL says later as one line, too. What is
+    set with SET does not outlive this, like in a new one.
     """
-    where = f"{connection['host']}:{int(connection['port'])}"
+    key = (database, autocommit, replication, *sorted(connection.items()))
+    opened = idle_connections.take(key) or _open(
+        connection, database, autocommit=autocommit, replication=replication
+    )
+    opened.autocommit = autocommit
     try:
-        parameters = _parameters(connection, database, autocommit=autocommit)
-        if replication:
-            parameters["replication"] = "database"
-        opened = psycopg.connect(**parameters, autocommit=autocommit)
+        with explained(f"database {database} on {_where(connection)}"):
+            yield opened
+            opened.commit()
+    except BaseException:
+        with suppress(psycopg.Error):
+            opened.rollback()
+        opened.close()
+        raise
+    if replication:
+        opened.close()
+    else:
+        idle_connections.keep(key, opened)
+
+
+def _open(
+    connection: Mapping[str, Any], database: str, *, autocommit: bool, replication: bool
+) -> Connection:
+    try:
+        return psycopg.connect(
+            **_parameters(connection, database, autocommit=autocommit, replication=replication),
+            autocommit=True,
+            prepare_threshold=None,  # DISCARD ALL drops prepared statements unnoticed
+        )
     except psycopg.OperationalError as error:
         reason = " ".join(str(error).split()).rstrip(".")
         remedy = _remedy(reason)
@@ -122,15 +147,17 @@ def connect(
             remedy = _ENTRA_LOGIN
         kind = Unreachable if remedy in (_NO_ROUTE, _NOT_UP) else CdcError
         raise kind(
-            f"cannot connect to database {database} on {where} as {connection['user']}: {reason}. "
-            f"Remedy: {remedy}"
+            f"cannot connect to database {database} on {_where(connection)} as "
+            f"{connection['user']}: {reason}. Remedy: {remedy}"
         ) from None
-    with explained(f"database {database} on {where}"), opened:
-        yield opened
+
+
+def _where(connection: Mapping[str, Any]) -> str:
+    return f"{connection['host']}:{int(connection['port'])}"
 
 
 def _parameters(
-    connection: Mapping[str, Any], database: str, *, autocommit: bool
+    connection: Mapping[str, Any], database: str, *, autocommit: bool, replication: bool
 ) -> dict[str, Any]:
     # Nobody's function or table may stand in for the catalog's; a backslash is a backslash.
     options = "-c search_path=pg_catalog -c standard_conforming_strings=on"
@@ -149,6 +176,8 @@ def _parameters(
         "options": options,
         "keepalives_idle": 30,
     }
+    if replication:
+        parameters["replication"] = "database"
     if connection.get("sslRootCert"):
         parameters["sslrootcert"] = connection["sslRootCert"]
     return parameters

@@ -1,0 +1,87 @@
+"""Connections that nobody uses at the moment, kept for a few seconds for the next who needs one.
+
+Every resource looks at the server, and a new connection costs several round trips each time. Kept
+is only one on which nothing failed, and nobody gets it before the server has answered and forgotten
+what was set on it (DISCARD ALL): none that is dead, and none with another one's settings, is used.
+None stays open for long, in the way of a DROP DATABASE.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import threading
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+MOST = 4
+"""As many as Pulumi lets resources of this package work at a time. Servers have few to spare."""
+SECONDS = 5.0
+
+
+@dataclass(eq=False)
+class _Idle:
+    key: Hashable
+    connection: Connection
+    timer: threading.Timer
+
+
+_idle: list[_Idle] = []
+_lock = threading.Lock()
+
+
+def take(key: Hashable) -> Connection | None:
+    """A connection that was kept under this key, as good as new; in autocommit mode."""
+    while True:
+        with _lock:
+            found = next((item for item in _idle if item.key == key), None)
+            if found is None:
+                return None
+            _idle.remove(found)
+        found.timer.cancel()
+        try:
+            found.connection.execute("DISCARD ALL")
+        except psycopg.Error:
+            found.connection.close()
+        else:
+            return found.connection
+
+
+def keep(key: Hashable, connection: Connection) -> None:
+    """Keep a connection on which no transaction is open; the oldest makes room for it."""
+    connection.autocommit = True
+    timer = threading.Timer(SECONDS, _expire, [connection])
+    timer.daemon = True
+    with _lock:
+        _idle.append(_Idle(key, connection, timer))
+        too_many = [_idle.pop(0) for _ in range(len(_idle) - MOST)]
+    timer.start()
+    for item in too_many:
+        item.timer.cancel()
+        item.connection.close()
+
+
+@atexit.register
+def close_all() -> None:
+    """Keep none any longer."""
+    with _lock:
+        closing = list(_idle)
+        _idle.clear()
+    for item in closing:
+        item.timer.cancel()
+        item.connection.close()
+
+
+def _expire(connection: Connection) -> None:
+    with _lock:
+        mine = [item for item in _idle if item.connection is connection]
+        for item in mine:
+            _idle.remove(item)
+    if mine:
+        with contextlib.suppress(psycopg.Error):
+            connection.close()
