@@ -57,7 +57,7 @@ def test_the_next_one_gets_the_same_connection(shop: Shop) -> None:
 def test_what_was_set_is_forgotten(shop: Shop) -> None:
     with connect(shop.connection, shop.name) as connection:
         first = pid(connection)
-        for setting in ("statement_timeout = 7", "lock_timeout = 7", "search_path = app"):
+        for setting in ("statement_timeout = 60000", "lock_timeout = 7", "search_path = app"):
             connection.execute(f"SET {setting}".encode())
         connection.execute("CREATE TEMPORARY TABLE leftover ()")
         connection.execute("SELECT pg_advisory_lock(5)")
