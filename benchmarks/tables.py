@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -66,14 +65,13 @@ class Figure:
     peer: float | None
 
     @classmethod
-    def median(cls, figures: Sequence[Figure]) -> Figure:
-        """Of several runs, column by column."""
-        peers = [figure.peer for figure in figures if figure.peer is not None]
+    def best(cls, figures: Sequence[Figure]) -> Figure:
+        """Of several runs, column by column: what else the machine does only ever adds."""
         return cls(
-            statistics.median(figure.psql for figure in figures),
-            statistics.median(figure.floor for figure in figures),
-            statistics.median(figure.ours for figure in figures),
-            statistics.median(peers) if peers else None,
+            min(figure.psql for figure in figures),
+            min(figure.floor for figure in figures),
+            min(figure.ours for figure in figures),
+            min((figure.peer for figure in figures if figure.peer is not None), default=None),
         )
 
     @property
@@ -300,7 +298,7 @@ def _path_of_engine() -> dict[str, str]:
 def measured(
     stand: Stand, sizes: Sequence[int], many: Sequence[str], repeat: int
 ) -> dict[tuple[str, str], Figure]:
-    """Every line of the report: what there is, what `up` does, and the medians."""
+    """Every line of the report: what there is, what `up` does, and the best of the runs."""
     found: dict[tuple[str, str], list[Figure]] = defaultdict(list)
     for size in sizes:
         database = _database(size)
@@ -308,6 +306,7 @@ def measured(
         for number in range(repeat):
             attempt = Attempt(stand, f"t{size}_{number}", [database], size)
             for row, figure in attempt.figures(is_changed=True):
+                _note(f"{size:,} tables", row, figure)
                 found[f"{size:,} tables", row].append(figure)
             stand.forget(database)
     for database in many:
@@ -315,9 +314,10 @@ def measured(
     for number in range(repeat if many else 0):
         attempt = Attempt(stand, f"many_{number}", many, CHANGED)
         for row, figure in attempt.figures(is_changed=False):
+            _note(f"{len(many)} databases", row, figure)
             found[f"{len(many)} databases", row].append(figure)
         stand.forget(many[0])
-    return {key: Figure.median(figures) for key, figures in found.items()}
+    return {key: Figure.best(figures) for key, figures in found.items()}
 
 
 def warm_up(stand: Stand) -> None:
@@ -325,6 +325,10 @@ def warm_up(stand: Stand) -> None:
     stand.capture("warm", ["app.t0"])
     for engine in (stand.floor("warm"), stand.ours("warm", ["postgres"])):
         engine.preview(capture=True, check=False)
+
+
+def _note(what: str, row: str, figure: Figure) -> None:
+    print(f"{what}, {row}: {figure}", file=sys.stderr, flush=True)
 
 
 def _database(size: int) -> str:
@@ -336,7 +340,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     arguments.add_argument("--tables", type=int, nargs="*", default=[10, 1000, 10_000])
     arguments.add_argument("--databases", type=int, default=50, help="so many in one up; 0: none")
-    arguments.add_argument("--repeat", type=int, default=3, help="medians of so many runs")
+    arguments.add_argument("--repeat", type=int, default=3, help="the best of so many runs")
     given = arguments.parse_args()
     many = [f"many_{number}" for number in range(given.databases)]
     settings = {
