@@ -16,7 +16,9 @@ _PARTITION_ROOT = "publish_via_partition_root {} of {}"
 _SNAPSHOT = "snapshot of {}"
 _ALL_SNAPSHOTS = "snapshot of all tables of {}"
 
-_FORMS = (_REPLACE_PUBLICATION, _PARTITION_ROOT, _SNAPSHOT, _ALL_SNAPSHOTS)
+_RENAME = "{} {} renamed to {}"
+
+_FORMS = (_REPLACE_PUBLICATION, _PARTITION_ROOT, _SNAPSHOT, _ALL_SNAPSHOTS, _RENAME)
 _PATTERNS = tuple(re.compile(re.escape(form).replace(r"\{\}", ".+")) for form in _FORMS)
 
 
@@ -38,6 +40,11 @@ def snapshot_of(table: TableName) -> str:
 def snapshot_of_all(publication: str) -> str:
     """The same, for every table of a publication."""
     return _ALL_SNAPSHOTS.format(quoted(publication))
+
+
+def rename(kind: str, old: str, new: str) -> str:
+    """The connector goes on with another slot or publication."""
+    return _RENAME.format(kind, quoted(old), quoted(new))
 
 
 def word_faults(words: Sequence[str]) -> Iterator[str]:

@@ -33,9 +33,10 @@ from azure_postgres_cdc.publication_options import (
     PublicationOptions,
     option_faults,
 )
+from azure_postgres_cdc.slot_options import SlotArgs, SlotOptions, slot_option_faults
 
 
-class ConnectorArgs(PublicationArgs, TypedDict):
+class ConnectorArgs(PublicationArgs, SlotArgs, TypedDict):
     """One connector's view of the database: what it captures, and under which names."""
 
     capture: CaptureArgs
@@ -93,6 +94,7 @@ class Plan:
     drop_signal_table: bool
     form: FormArgs
     publication_options: PublicationOptions
+    slot_options: SlotOptions
 
     @classmethod
     def of(cls, args: ConnectorArgs, administrator: str) -> Plan:
@@ -118,6 +120,7 @@ class Plan:
             drop_signal_table=args.get("dropSignalTable", False),
             form=form,
             publication_options=PublicationOptions.of(args),
+            slot_options=SlotOptions.of(args),
         )
 
     @property
@@ -252,6 +255,7 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     if args.get("snapshots") == "read-only" and args.get("heartbeat"):
         yield "heartbeat needs a read-write connection, but snapshots is read-only"
     yield from option_faults(args, args["capture"])
+    yield from slot_option_faults(args)
 
 
 def _table_faults(key: str, names: Sequence[str]) -> Iterator[str]:

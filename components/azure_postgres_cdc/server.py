@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 import pulumi_postgresql as postgresql
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.azure import new_server
 from azure_postgres_cdc.azure.alerts import alerts, alerts_of
 from azure_postgres_cdc.azure.existing_server import ExistingServer
@@ -56,6 +57,7 @@ class _Managed:
     id: pulumi.Output[str]
     host: pulumi.Output[str]
     storage_gib: pulumi.Input[float]
+    failover_slots: pulumi.Input[bool]
     private: pulumi.Input[bool]
     """Nobody reaches it from outside of its network."""
     ready: pulumi.Resource
@@ -75,6 +77,10 @@ class CdcServer(pulumi.ComponentResource):
     """What each of them gets besides."""
     read_all_data: Sequence[str]
     """The group roles that read everything."""
+    failover_slots: pulumi.Input[bool] = False
+    """A standby keeps copies of the slots that ask for it."""
+    storage_gib: pulumi.Input[float] | None = None
+    """How large the storage is; None for a server that another tool owns."""
     network: pulumi.Output[dict[str, Any]] | None = None
     """How the connector reaches a server in Azure: through firewall rules, or an SSH tunnel."""
 
@@ -155,6 +161,7 @@ class CdcServer(pulumi.ComponentResource):
         name, rules = self._name, restart_rules(args)
         server = self._create(args) if args["management"] == CREATE else self._find(args)
         self.connection = {"host": server.host, **self.connection}
+        self.storage_gib, self.failover_slots = server.storage_gib, server.failover_slots
         self.network = pulumi.Output.from_input(server.private).apply(
             lambda private: access(args.get("firewallRules", {}), private=private)
         )
@@ -213,7 +220,12 @@ class CdcServer(pulumi.ComponentResource):
             f"{self._name}-storage-auto-grow", server.serverId, self._after(server)
         )
         return _Managed(
-            server.serverId, server.host, server.storageGiB, server.inVirtualNetwork, storage
+            server.serverId,
+            server.host,
+            server.storageGiB,
+            server.failoverSlots,
+            server.inVirtualNetwork,
+            storage,
         )
 
     def _create(self, args: CdcServerArgs) -> _Managed:
@@ -232,7 +244,12 @@ class CdcServer(pulumi.ComponentResource):
         )
         size = float(create.get("storageGiB", new_server.DEFAULT_STORAGE_GIB))
         private = "subnet" in create or not public
-        return _Managed(server.id, server.fully_qualified_domain_name, size, private, server)
+        standby = create.get("highAvailability", "Disabled") != "Disabled"
+        version = create.get("version", new_server.DEFAULT_VERSION)
+        failover = standby and capabilities.has_in("failover slots", version)
+        return _Managed(
+            server.id, server.fully_qualified_domain_name, size, failover, private, server
+        )
 
     def _open(
         self, args: CdcServerArgs, server: _Managed, after: pulumi.Resource

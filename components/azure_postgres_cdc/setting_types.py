@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from azure_postgres_cdc.names import TableName, identifier_fault, role_fault, slot_fault
+from azure_postgres_cdc.slot_options import lsn_like
 
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
@@ -56,6 +57,12 @@ def _keys_are_tables(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
+def _lsn(text: str) -> str:
+    if not lsn_like(text):
+        raise ValueError("is no LSN; copy it from the refusal, such as 0/16B3748")
+    return text
+
+
 def _plain_schema(name: str) -> str:
     if not _PLAIN.fullmatch(name):
         raise ValueError(
@@ -83,6 +90,7 @@ Text = Annotated[str, Field(min_length=1)]
 Identifier = Annotated[str, _without(identifier_fault)]
 RoleName = Annotated[str, _without(role_fault)]
 SlotName = Annotated[str, _without(slot_fault)]
+Lsn = Annotated[str, AfterValidator(_lsn)]
 Table = Annotated[str, AfterValidator(_table)]
 IndexByTable = Annotated[dict[str, Identifier], AfterValidator(_keys_are_tables)]
 PlainSchema = Annotated[Identifier, AfterValidator(_plain_schema)]

@@ -23,6 +23,7 @@ from azure_postgres_cdc.server_settings import Connection, Server
 from azure_postgres_cdc.setting_types import (
     Identifier,
     IndexByTable,
+    Lsn,
     PlainSchema,
     Port,
     RoleName,
@@ -31,6 +32,7 @@ from azure_postgres_cdc.setting_types import (
     Table,
     YesNoOrTables,
 )
+from azure_postgres_cdc.slot_options import SlotArgs
 
 UNNAMED = "postgresql"
 _FAULTS_SHOWN_OF_A_FILE = 20
@@ -106,6 +108,10 @@ class Database(SettingsModel):
     acknowledge: tuple[str, ...] = ()
     publication: Identifier = DEFAULT_PUBLICATION
     slot: SlotName = DEFAULT_SLOT
+    createSlot: StrictBool = True  # noqa: N815
+    slotFailover: StrictBool | None = None  # noqa: N815
+    onDestroy: Literal["refuse", "drop", "retain"] = "refuse"  # noqa: N815
+    acknowledgeLostSlot: Lsn | None = None  # noqa: N815
     user: RoleName | None = None
     role: RoleName | None = None
     connector: Connector = Connector()
@@ -150,7 +156,12 @@ class Database(SettingsModel):
             "dropSignalTable": self.dropSignalTable,
             "form": self.connector.arguments(),
             **self._publication_arguments(),
+            **self._slot_arguments(),
         }
+
+    def _slot_arguments(self) -> SlotArgs:
+        found = ("createSlot", "slotFailover", "onDestroy", "acknowledgeLostSlot")
+        return cast(SlotArgs, self.model_dump(include=set(found), exclude_none=True))
 
 
 class Settings(SettingsModel):

@@ -71,6 +71,7 @@ class CdcSource(pulumi.ComponentResource):
         self._connection = self._server.connection
         self._database = args["database"]
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
+        self._slots = [plan.slot for plan in plans]
         owners = self._owners(plans)
         schemas = self._own_schemas(plans)
         grants = self._grants(plans, [owners, *schemas])
@@ -193,7 +194,12 @@ class CdcSource(pulumi.ComponentResource):
             self._database,
             plan.slot,
             plan.publication,
-            self._options([publication], protect=True),
+            plan.slot_options,
+            acknowledge=plan.publication_options.acknowledge,
+            slots_of_database=self._slots,
+            failover=self._server.failover_slots,
+            storage_gib=self._server.storage_gib,
+            opts=self._options([publication], protect=plan.slot_options.on_destroy == "refuse"),
         )
         return connector_settings(
             hostname=self._connection["host"],

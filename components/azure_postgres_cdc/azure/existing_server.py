@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
 from azure_postgres_cdc.azure.server_parameters import checked_facts
 from azure_postgres_cdc.dynamic import CdcProvider, Props
@@ -29,6 +30,8 @@ class ExistingServerProvider(CdcProvider):
             "version": facts.version,
             "storageGiB": facts.storage_gib,
             "inVirtualNetwork": facts.in_virtual_network,
+            "failoverSlots": facts.high_availability
+            and capabilities.has_in("failover slots", facts.version),
         }
 
     def make(self, props: Props) -> Props:
@@ -56,6 +59,8 @@ class ExistingServer(Resource, module="azure-postgres-cdc", name="ExistingServer
     """Its fully qualified domain name."""
     storageGiB: pulumi.Output[float]  # noqa: N815
     """How large its storage is, GiB."""
+    failoverSlots: pulumi.Output[bool]  # noqa: N815
+    """A standby keeps copies of the slots that ask for it."""
     inVirtualNetwork: pulumi.Output[bool]  # noqa: N815
     """It is inside a virtual network, where it has no public access."""
 
@@ -67,11 +72,11 @@ class ExistingServer(Resource, module="azure-postgres-cdc", name="ExistingServer
         server_name: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        found = dict.fromkeys(["serverId", "host", "version", "storageGiB", "inVirtualNetwork"])
+        keys = ("serverId", "host", "version", "storageGiB", "inVirtualNetwork", "failoverSlots")
         props = {
             "subscription": subscription,
             "resourceGroup": resource_group,
             "serverName": server_name,
-            **found,
+            **dict.fromkeys(keys),
         }
         super().__init__(ExistingServerProvider(), resource_name, props, opts)

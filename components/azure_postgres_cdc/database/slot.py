@@ -1,97 +1,132 @@
 """The replication slot: the stream of changes that the connector reads.
 
 A slot that is gone took its changes with it. Creating another one in its place would let the
-connector go on in silence, with a gap; so a slot that this stack knows is never created again
-without a word.
+connector go on in silence, with a gap; so a slot that was known is never created again without a
+word. What was last seen of it is kept in a ledger (`ledger.py`), and compared at every preview, up
+and refresh (`slot_loss.py`).
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import psycopg
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.acknowledge import rename, settings_line
+from azure_postgres_cdc.database import ledger as ledgers
+from azure_postgres_cdc.database import slot_creation
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
     connect,
     connection_props,
-    rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, Props
+from azure_postgres_cdc.database.retention import retention_warnings
+from azure_postgres_cdc.database.slot_catalog import PLUGIN, find
+from azure_postgres_cdc.database.slot_loss import (
+    Examination,
+    acknowledged,
+    doubtful,
+    examine,
+)
+from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
 from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import quoted
+from azure_postgres_cdc.slot_options import SlotOptions
 
-PLUGIN = "pgoutput"
-
-# Creating a slot waits for every transaction that is writing at that moment.
-_CREATE_TIMEOUT_SECONDS = 300
-_PEEK_TIMEOUT_SECONDS = 60
-
-_FIND = """
-SELECT slot_type, plugin, database, active, confirmed_flush_lsn::text,
-       -- by way of JSON, because older versions lack the columns
-       CASE WHEN to_jsonb(s) ->> 'wal_status' = 'lost'
-            THEN coalesce(to_jsonb(s) ->> 'invalidation_reason', 'wal_removed') END
-FROM pg_replication_slots s WHERE slot_name = %s
-"""
-_WRITERS = """
-SELECT format('%s (%s, open for %s s)', pid, usename,
-              extract(epoch FROM now() - xact_start)::int)
-FROM pg_stat_activity
-WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start
-"""
-_PEEK = """
-SELECT count(*) FROM pg_logical_slot_peek_binary_changes(
-    %s, NULL, NULL, 'proto_version', '1', 'publication_names', %s)
-"""
+# What `up` has to do with a slot that the stack knows already.
+_REPLACE = "a new slot in place of a lost one"
+_ACCEPT = "go on with a slot that somebody else has created again"
+_FAILOVER = "failover"
 
 
 class ReplicationSlotProvider(CdcProvider):
     """Creates, verifies and watches a logical replication slot through psycopg."""
 
     identity = ("database", "name")
+    unsettled = ("toDo",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
-        if olds:
-            with connect(olds["connection"] | news["connection"], olds["database"]) as connection:
-                _require(connection, olds)
-        return news
+        """Beside looking, an `up` (and no preview) writes down what it has seen."""
+        props = {key: value for key, value in news.items() if key != "record"}
+        with connect(props["connection"], props["database"]) as connection:
+            _check_failover(connection, props)
+            _check_names(connection, olds, props)
+            found = _examine(connection, props, known=_known(olds))
+            if found.loss is not None:
+                if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
+                    raise CdcError(found.loss.text)
+                broken = found.slot is not None and not found.slot.invalidated
+                return props | {"toDo": _ACCEPT if broken else _REPLACE}
+            found = _without_acknowledged_doubt(found, props)
+            warn(_warnings(found, props))
+            if news.get("record"):
+                _record(connection, props["publication"], found)
+        return props | {"toDo": _to_do(olds, props, found)}
 
     def make(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"], autocommit=True) as connection:
-            if _find(connection, props["name"]) is None:
-                _create(connection, props)
-                _verify_with_a_peek(connection, props)
-            return props | _require(connection, props)
+        return self.change({}, props)
+
+    def change(self, olds: Props, news: Props) -> Props:
+        name = news["name"]
+        with connect(news["connection"], news["database"], autocommit=True) as connection:
+            found = _examine(connection, news, known=False)
+            if found.loss is not None:
+                if not acknowledged(found.loss, news.get("acknowledgeLostSlot")):
+                    raise CdcError(found.loss.text)
+                note(f"replication slot {name}: snapshot every captured table; {found.loss.text}")
+                found = _over_the_loss(connection, name, found)
+            if found.slot is None and news.get("createSlot", True):
+                slot_creation.create(connection, news)
+            elif found.slot is not None and not olds:
+                slot_creation.verify_adopted(connection, news, found.slot)
+            if news.get("toDo") == _FAILOVER:
+                slot_creation.set_failover(news)
+            seen = _examine(connection, news, known=False)
+            ledgers.write(connection, news["publication"], seen.record)
+        position = seen.slot.position if seen.slot else ""
+        created = olds.get("createdAtLsn") if found.slot is not None else None
+        return olds | news | {"createdAtLsn": created or position, "toDo": ""}
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
-            _require(connection, props)
+            found = _examine(connection, props, known=bool(props.get("createdAtLsn")))
+        if found.loss is not None:
+            raise CdcError(found.loss.text)
+        warn(_warnings(found, props))
         return props
 
     def remove(self, props: Props) -> None:
         name = props["name"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = _find(connection, name)
+            found = find(connection, name)
             if found is None:
                 return
-            if found["active"]:
+            if props.get("onDestroy") == "retain":
+                size = found.retained_bytes / 2**20
+                note(
+                    f"warning: replication slot {name} stays. It holds {size:.0f} MiB of WAL now, "
+                    "and more without bound until something reads it or drops it"
+                )
+                return
+            if found.active:
                 raise CdcError(
                     f"replication slot {name} is being read: dropping it would cut its connector "
                     "off. Remedy: stop the source in the Streamkap app, then try again"
                 )
             with explained(f"cannot drop replication slot {name}"):
                 connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+            _forget(connection, name)
 
 
 class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSlot"):
     """A logical replication slot with the plug-in pgoutput, created after its publication.
 
-    Deleting it drops it, except while a connector reads it. A slot that fits and is not in the
-    stack is adopted; one of another database or plug-in is refused.
+    Deleting it drops it, except while a connector reads it or with `on_destroy` "retain". A slot
+    that fits and that nobody knew is adopted; one of another database or plug-in is refused.
     """
 
     def __init__(
@@ -101,104 +136,139 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
         database: str,
         slot: str,
         publication: str,
+        options: SlotOptions | None = None,
+        *,
+        acknowledge: Sequence[str] = (),
+        slots_of_database: Sequence[str] = (),
+        failover: pulumi.Input[bool] = False,
+        storage_gib: pulumi.Input[float] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`failover` is what holds where the options do not say."""
+        options = options or SlotOptions()
         props = {
             "connection": connection_props(connection),
             "database": database,
             "name": slot,
             "plugin": PLUGIN,
             "publication": publication,
+            "createSlot": options.create,
+            "failover": failover if options.failover is None else options.failover,
+            "onDestroy": options.on_destroy,
+            "acknowledgeLostSlot": options.acknowledge_lost,
+            "acknowledge": sorted(acknowledge),
+            "slots": sorted({slot, *slots_of_database}),
+            "storageGiB": storage_gib,
+            "record": not pulumi.runtime.is_dry_run(),
         }
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
 
 
-def _find(connection: Connection, name: str) -> dict[str, Any] | None:
-    found = rows(connection, _FIND, name)
-    if not found:
-        return None
-    keys = ("type", "plugin", "database", "active", "confirmedFlushLsn", "invalidated")
-    return dict(zip(keys, found[0], strict=True))
+def _examine(connection: Connection, props: Props, *, known: bool) -> Examination:
+    where = props["name"], props["database"], props["publication"]
+    return examine(connection, *where, known=known)
 
 
-def _require(connection: Connection, props: Props) -> Props:
-    """The slot's outputs, or a CdcError where it is not there or is another one."""
-    name, database = props["name"], props["database"]
-    found = _find(connection, name)
-    if found is None:
-        raise CdcError(_lost(props))
-    if (found["type"], found["plugin"], found["database"]) != ("logical", PLUGIN, database):
-        raise CdcError(
-            f"replication slot {name} is not this stack's: found a {found['type']} slot of plug-in "
-            f"{found['plugin']} on database {found['database']}, needed a logical one of {PLUGIN} "
-            f"on {database}. Remedy: drop it once its owner agrees, or choose another slot name"
-        )
-    if found["invalidated"]:
-        raise CdcError(_invalidated(props, found))
-    return {"createdAtLsn": props.get("createdAtLsn") or found["confirmedFlushLsn"]}
+def _known(olds: Props) -> bool:
+    """Whether the stack has made the slot; with createSlot: false, only the ledger can tell."""
+    return bool(olds) and olds.get("createSlot", True)
 
 
-def _lost(props: Props) -> str:
-    since = props.get("createdAtLsn")
-    known = f" (created at LSN {since})" if since else ""
-    return (
-        f"replication slot {props['name']} of database {props['database']} has vanished{known}: "
-        "every change since the connector's last confirmed position is lost to it. It is not "
-        "created again, because the connector would go on in silence with a gap. Remedy: stop the "
-        "source; pulumi state unprotect --all; pulumi state delete with the slot's URN (pulumi "
-        "stack --show-urns); pulumi up; resume the source and snapshot every captured table"
-    )
+def _to_do(olds: Props, props: Props, found: Examination) -> str:
+    if found.slot is None:
+        return _REPLACE if olds and props.get("createSlot", True) else ""
+    if not props.get("failover") or found.slot.failover:
+        return ""
+    return "" if found.slot.active else _FAILOVER
 
 
-def _invalidated(props: Props, found: Props) -> str:
-    return (
-        f"replication slot {props['name']} of database {props['database']} was invalidated by "
-        f"PostgreSQL ({found['invalidated']}): every change since LSN {found['confirmedFlushLsn']} "
-        "is lost to the connector. It is not replaced without a word. Remedy: stop the source; "
-        "SELECT pg_drop_replication_slot of it; pulumi state unprotect --all; pulumi state delete "
-        "with the slot's URN (pulumi stack --show-urns); pulumi up; resume the source and snapshot "
-        "every captured table"
-    )
+def _warnings(found: Examination, props: Props) -> list[str]:
+    lines = []
+    if found.doubt is not None:
+        lines.append(doubtful(props["name"], props["database"], found.doubt))
+    if found.slot is not None and found.now is not None:
+        size = props.get("storageGiB")
+        lines += retention_warnings(found.slot, found.ledger.last, found.now, size)
+        if props.get("failover") and not found.slot.failover and found.slot.active:
+            lines.append(
+                f"replication slot {props['name']} would not survive a failover, and cannot be "
+                "changed while it is read. Remedy: stop the source, pulumi up, resume it"
+            )
+    return lines
 
 
-def _create(connection: Connection, props: Props) -> None:
-    name = props["name"]
-    _limit(connection, _CREATE_TIMEOUT_SECONDS)
+def _without_acknowledged_doubt(found: Examination, props: Props) -> Examination:
+    word = props.get("acknowledgeLostSlot")
+    if found.doubt is None or not acknowledged(found.doubt, word):
+        return found
+    return Examination(found.slot, found.now, found.ledger)
+
+
+def _record(connection: Connection, publication: str, found: Examination) -> None:
+    """Write down what was seen, where it differs in more than the time."""
+    if found.now is None or not found.is_news:
+        return
     try:
-        connection.execute(
-            "SELECT pg_create_logical_replication_slot(%s, %s)", (name, props["plugin"])
-        )
-    except psycopg.errors.QueryCanceled:
-        writers = ", ".join(rows(connection, _WRITERS)) or "none is left by now"
-        raise CdcError(
-            f"replication slot {name} was not created within {_CREATE_TIMEOUT_SECONDS} s: it waits "
-            f"for open transactions that have written; pids: {writers}. Remedy: let them end, or "
-            "end them with pg_terminate_backend, then run pulumi up again"
-        ) from None
+        with connection.transaction():
+            ledgers.write(connection, publication, found.record)
     except psycopg.Error as error:
-        with explained(f"cannot create replication slot {name}", _CREATE_REMEDIES):
-            raise error
+        reason = " ".join(str(error.diag.message_primary or error).split())
+        warn(
+            [
+                f"what was seen of replication slot {found.now.slot} could not be written into the "
+                f"comment of publication {quoted(publication)}: {reason}"
+            ]
+        )
 
 
-_CREATE_REMEDIES = {
-    "55000": "set wal_level to logical and restart the server",
-    "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
-    "42501": "run ALTER ROLE <administrator> WITH REPLICATION as a role that may",
-}
+def _over_the_loss(connection: Connection, name: str, found: Examination) -> Examination:
+    """The ledger begins anew; what PostgreSQL has invalidated makes room."""
+    _forget(connection, name)
+    slot = found.slot
+    if slot is not None and slot.invalidated:
+        with explained(f"cannot drop replication slot {name}"):
+            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+        slot = None
+    return Examination(slot, None, found.ledger)
 
 
-def _verify_with_a_peek(connection: Connection, props: Props) -> None:
-    """The page's check, right after creation, while the slot holds next to nothing."""
-    _limit(connection, _PEEK_TIMEOUT_SECONDS)
-    with explained(f"replication slot {props['name']} was created, but cannot be read"):
-        rows(connection, _PEEK, props["name"], _publication_names(props["publication"]))
+def _forget(connection: Connection, name: str) -> None:
+    for publication, ledger in ledgers.read_all(connection).items():
+        if ledger.last is not None and ledger.last.slot == name:
+            kept = ledgers.Ledger(needs_snapshot=ledger.needs_snapshot)
+            ledgers.write(connection, publication, kept)
 
 
-def _publication_names(publication: str) -> str:
-    """pgoutput takes a list of identifiers, so a name is quoted as one."""
-    return '"' + publication.replace('"', '""') + '"'
+def _check_failover(connection: Connection, props: Props) -> None:
+    if props.get("failover"):
+        capabilities.check("failover slots", connection.info.server_version)
 
 
-def _limit(connection: Connection, seconds: int) -> None:
-    milliseconds = sql.Literal(seconds * 1000)
-    connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))
+def _check_names(connection: Connection, olds: Props, props: Props) -> None:
+    """Another name for what is known means another position for the connector: a word is needed."""
+    name, publication = props["name"], props["publication"]
+    for known_as, ledger in ledgers.read_all(connection).items():
+        if ledger.last is None:
+            continue
+        slot = ledger.last.slot
+        if slot == name and known_as != publication:
+            _require(props, "publication", known_as, publication)
+        elif not olds and slot != name and slot not in props.get("slots", ()):
+            _require(props, "slot", slot, name)
+
+
+def _require(props: Props, kind: str, old: str, new: str) -> None:
+    word = rename(kind, old, new)
+    warning = (
+        f"the source has to name {kind} {new} in the Streamkap app before it goes on, and "
+        "Streamkap may need to reset its offsets: contact them. The form is the stack's output "
+        "`connectors`"
+    )
+    if word in props.get("acknowledge", ()):
+        warn([warning])
+        return
+    raise CdcError(
+        f"database {quoted(props['database'])} is captured through {kind} {old}, and the settings "
+        f"name {new}: the connector would begin elsewhere, with a gap. Remedy: keep the name; or "
+        f"stop the source once it has drained and set {settings_line(word)} ({warning})"
+    )

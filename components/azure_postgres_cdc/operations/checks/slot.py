@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from azure_postgres_cdc.database.connection import rows
-from azure_postgres_cdc.database.slot import PLUGIN
+from azure_postgres_cdc.database.slot_catalog import PLUGIN
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject

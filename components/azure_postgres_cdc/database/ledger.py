@@ -1,0 +1,106 @@
+"""What was last seen of a connector's slot, kept in the database and not in Pulumi's state.
+
+It has to be written down by every `up` and by the doctor, also when nothing is to be changed, and
+it must not be forgotten with a state. It is a line of JSON in the comment of the publication:
+there with every kind of snapshot, no table that might be captured by mistake, dumped, restored and
+upgraded with the database. Whatever else the comment says stays.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from psycopg import sql
+
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.continuity import Sighting
+
+_MARK = "azure-postgres-cdc: "
+_COMMENTS = """
+SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
+WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
+"""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Continuity that could not be proved, until somebody acknowledges it."""
+
+    position: str
+    """The last position before it: what `acknowledgeLostSlot` names."""
+    seen_at: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """What is known of one publication's slot."""
+
+    last: Sighting | None = None
+    doubt: Doubt | None = None
+    needs_snapshot: dict[str, int] = field(default_factory=dict)
+    """Tables whose earlier rows never arrived, and the transaction that began to publish each."""
+
+    def seen(self, sighting: Sighting | None) -> Ledger:
+        """With a newer sighting."""
+        return replace(self, last=sighting)
+
+
+def read(connection: Connection, publication: str) -> Ledger:
+    """A publication's record; an empty one where there is none."""
+    for name, comment in rows(connection, _COMMENTS):
+        if name == publication:
+            return _parsed(comment)
+    return Ledger()
+
+
+def read_all(connection: Connection) -> dict[str, Ledger]:
+    """The record of every publication of the database."""
+    return {name: _parsed(comment) for name, comment in rows(connection, _COMMENTS)}
+
+
+def write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
+    """Keep a record; an empty one leaves no trace, unless a `mark` is wanted all the same.
+
+    Needs the publication's ownership.
+    """
+    comments = dict(rows(connection, _COMMENTS))
+    lines = list(_foreign(comments.get(publication, "")))
+    if mark or ledger != Ledger():
+        lines.append(_MARK + json.dumps(_values(ledger), separators=(",", ":")))
+    text = sql.Literal("\n".join(lines)) if lines else sql.SQL("NULL")
+    connection.execute(
+        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(publication), text)
+    )
+
+
+def _foreign(comment: str) -> Iterator[str]:
+    """What somebody else has written into the comment."""
+    return (line for line in comment.splitlines() if not line.startswith(_MARK))
+
+
+def _values(ledger: Ledger) -> dict[str, Any]:
+    found = {
+        "last": ledger.last and ledger.last.recorded(),
+        "doubt": ledger.doubt and vars(ledger.doubt),
+        "needsSnapshot": ledger.needs_snapshot,
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _parsed(comment: str) -> Ledger:
+    for line in comment.splitlines():
+        if line.startswith(_MARK):
+            try:
+                found = json.loads(line.removeprefix(_MARK))
+                return Ledger(
+                    last=Sighting.of(found["last"]) if "last" in found else None,
+                    doubt=Doubt(**found["doubt"]) if "doubt" in found else None,
+                    needs_snapshot=dict(found.get("needsSnapshot", {})),
+                )
+            except (ValueError, TypeError):
+                break  # somebody has edited it: what it said is not known any more
+    return Ledger()

@@ -1,0 +1,66 @@
+"""The WAL that a slot holds back, and what comes of it.
+
+Azure fixes max_slot_wal_keep_size at -1, so a slot that nobody reads holds WAL until the storage is
+full, and auto-grow does not answer WAL. At 95 % the server goes read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from azure_postgres_cdc.database.continuity import Sighting, lsn
+from azure_postgres_cdc.database.slot_catalog import Slot
+
+IDLE_HOURS = 24
+"""A slot that nobody reads is reported after so long ..."""
+RETAINED_GIB = 1.0
+"""... or from so much WAL on."""
+_SHORTEST_SAMPLE = timedelta(minutes=1)
+_GIB = 2**30
+
+
+def retention_warnings(
+    slot: Slot, last: Sighting | None, now: Sighting, storage_gib: float | None = None
+) -> Iterator[str]:
+    """What there is to say of a slot that nobody reads, in one line."""
+    if slot.active:
+        return
+    idle = _time(now.seen_at) - _time(now.idle_since)
+    retained = slot.retained_bytes / _GIB
+    if idle < timedelta(hours=IDLE_HOURS) and retained < RETAINED_GIB:
+        return
+    outlook = forecast(slot, last, now, storage_gib)
+    yield (
+        f"nobody has read replication slot {now.slot} since {now.idle_since}: it holds "
+        f"{retained:.1f} GiB of WAL, without bound{outlook}. Remedy: start "
+        "the source; or, if it is not needed any more, drop the slot (onDestroy)"
+    )
+
+
+def forecast(slot: Slot, last: Sighting | None, now: Sighting, storage_gib: float | None) -> str:
+    """When the storage is full at the latest, going by what was written since the last look."""
+    rate = wal_per_hour(last, now)
+    if not rate:
+        return ""
+    speed = f", growing by {rate / _GIB:.2f} GiB an hour"
+    if not storage_gib:
+        return speed
+    hours = max(storage_gib * _GIB - slot.retained_bytes, 0) / rate
+    when = f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
+    return f"{speed}: its {storage_gib:.0f} GiB of storage are full in {when} at the latest"
+
+
+def wal_per_hour(last: Sighting | None, now: Sighting) -> float | None:
+    """Bytes of WAL an hour since the last sighting; None where that is too short ago to tell."""
+    if last is None:
+        return None
+    passed = _time(now.seen_at) - _time(last.seen_at)
+    written = lsn(now.wal) - lsn(last.wal)
+    if passed < _SHORTEST_SAMPLE or written < 0:
+        return None
+    return written / (passed / timedelta(hours=1))
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

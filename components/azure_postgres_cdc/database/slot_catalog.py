@@ -1,0 +1,92 @@
+"""What the catalog says about a replication slot. Looking takes nothing from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.continuity import Sighting
+
+PLUGIN = "pgoutput"
+
+_FIND = """
+WITH server AS (
+    SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+                ELSE pg_current_wal_lsn() END AS wal)
+SELECT slot_type, plugin::text, database::text, active, active_pid,
+       coalesce(confirmed_flush_lsn, '0/0')::text,
+       coalesce(pg_wal_lsn_diff(server.wal, restart_lsn), 0)::bigint,
+       -- by way of JSON, because older versions lack the columns
+       CASE WHEN to_jsonb(s) ->> 'wal_status' = 'lost'
+            THEN coalesce(to_jsonb(s) ->> 'invalidation_reason', 'wal_removed') END,
+       coalesce((to_jsonb(s) ->> 'failover')::boolean, false),
+       to_char((to_jsonb(s) ->> 'inactive_since')::timestamptz AT TIME ZONE 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       server.wal::text
+FROM pg_replication_slots s, server WHERE slot_name = %s
+"""
+_SERVER = """
+SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       CASE WHEN pg_is_in_recovery() THEN 0
+            ELSE ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int END,
+       to_char((SELECT stats_reset FROM pg_stat_archiver) AT TIME ZONE 'UTC',
+               'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+       has_function_privilege('pg_control_system()', 'EXECUTE')
+"""
+_SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
+_COUNTERS = """
+SELECT to_jsonb(s) - 'slot_name' - 'stats_reset', coalesce(stats_reset::text, '')
+FROM pg_stat_replication_slots s WHERE slot_name = %s
+"""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A replication slot as it is now."""
+
+    type: str
+    plugin: str | None
+    database: str | None
+    active: bool
+    """Whether a connector is reading it."""
+    active_pid: int | None
+    position: str
+    retained_bytes: int
+    """WAL that the server keeps for it."""
+    invalidated: str | None
+    """Why PostgreSQL has given it up, if it has."""
+    failover: bool
+    idle_since: str | None
+    """Since when nobody has read it. Known from PostgreSQL 17 on."""
+    wal: str
+
+    def fits(self, database: str) -> bool:
+        """Whether the connector of a database can use it."""
+        return (self.type, self.plugin, self.database) == ("logical", PLUGIN, database)
+
+
+def find(connection: Connection, name: str) -> Slot | None:
+    """The slot of a name; None where there is none."""
+    found = rows(connection, _FIND, name)
+    return Slot(*found[0]) if found else None
+
+
+def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) -> Sighting:
+    """What is worth remembering of a slot; `last` is what was remembered of it so far."""
+    now, timeline, statistics_since, may_read_system = rows(connection, _SERVER)[0]
+    known = capabilities.has("slot statistics", connection.info.server_version)
+    found = rows(connection, _COUNTERS, name) if known else []
+    counters, counters_since = found[0] if found else ({}, "")
+    return Sighting(
+        slot=name,
+        position=slot.position,
+        seen_at=now,
+        system=rows(connection, _SYSTEM)[0] if may_read_system else "",
+        timeline=timeline,
+        counters=counters,
+        counters_since=counters_since,
+        statistics_since=statistics_since or "",
+        wal=slot.wal,
+        idle_since="" if slot.active else slot.idle_since or (last and last.idle_since) or now,
+    )

@@ -1,0 +1,102 @@
+"""Creating a replication slot, and making sure that it can be read."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import psycopg
+from psycopg import sql
+
+from azure_postgres_cdc.database import ledger as ledgers
+from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.database.slot_catalog import Slot
+from azure_postgres_cdc.dynamic import Props
+from azure_postgres_cdc.errors import CdcError, explained
+
+# Creating a slot waits for every transaction that is writing at that moment.
+_CREATE_TIMEOUT_SECONDS = 300
+_PEEK_TIMEOUT_SECONDS = 60
+_PEEK_AT_MOST = 64 * 2**20
+"""Bytes of WAL. A peek decodes all that a slot retains, and locks its connector out meanwhile."""
+
+_WRITERS = """
+SELECT format('%s (%s, open for %s s)', pid, usename,
+              extract(epoch FROM now() - xact_start)::int)
+FROM pg_stat_activity
+WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start
+"""
+_PEEK = """
+SELECT count(*) FROM pg_logical_slot_peek_binary_changes(
+    %s, NULL, NULL, 'proto_version', '1', 'publication_names', %s)
+"""
+_CREATE_REMEDIES = {
+    "55000": "set wal_level to logical and restart the server",
+    "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
+    "42501": "run ALTER ROLE <administrator> WITH REPLICATION as a role that may",
+}
+
+
+def create(connection: Connection, props: Props) -> None:
+    """Create the slot, and mark it, so that one made later in its place can be told from it."""
+    name = props["name"]
+    _limit(connection, _CREATE_TIMEOUT_SECONDS)
+    failover = sql.SQL(", failover => true" if props.get("failover") else "")
+    statement = sql.SQL("SELECT pg_create_logical_replication_slot({}, {}{})").format(
+        sql.Literal(name), sql.Literal(props["plugin"]), failover
+    )
+    try:
+        connection.execute(statement)
+    except psycopg.errors.QueryCanceled:
+        writers = ", ".join(rows(connection, _WRITERS)) or "none is left by now"
+        raise CdcError(
+            f"replication slot {name} was not created within {_CREATE_TIMEOUT_SECONDS} s: it waits "
+            f"for open transactions that have written; pids: {writers}. Remedy: let them end, or "
+            "end them with pg_terminate_backend, then run pulumi up again"
+        ) from None
+    except psycopg.Error as error:
+        with explained(f"cannot create replication slot {name}", _CREATE_REMEDIES):
+            raise error
+    _mark(connection, props)
+
+
+def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
+    """Peek at a slot that was there already, where that costs little and disturbs nobody."""
+    if not slot.active and slot.retained_bytes < _PEEK_AT_MOST:
+        _mark(connection, props)
+
+
+def _mark(connection: Connection, props: Props) -> None:
+    """The page's check, on a transaction of our own, which leaves a trace in the slot's counters.
+
+    From then on the slot has decoded something, and (PostgreSQL 16 and later) spilled something,
+    which hardly ever happens otherwise: the counters of one made anew run backwards.
+    """
+    publication = props["publication"]
+    with explained(f"cannot write into the comment of publication {publication}"):
+        ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
+    _limit(connection, _PEEK_TIMEOUT_SECONDS)
+    with suppress(psycopg.Error):  # older, or not allowed here: one trace less
+        connection.execute("SET debug_logical_replication_streaming = 'immediate'")
+    with explained(f"replication slot {props['name']} was created, but cannot be read"):
+        rows(connection, _PEEK, props["name"], _publication_names(publication))
+
+
+def set_failover(props: Props) -> None:
+    """Have the standby keep a copy of the slot. Only a replication connection can do that."""
+    name = props["name"]
+    with (
+        connect(props["connection"], props["database"], replication=True) as connection,
+        explained(f"cannot set failover of replication slot {name}"),
+    ):
+        statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER true)")
+        connection.execute(statement.format(sql.Identifier(name)))
+
+
+def _publication_names(publication: str) -> str:
+    """pgoutput takes a list of identifiers, so a name is quoted as one."""
+    return '"' + publication.replace('"', '""') + '"'
+
+
+def _limit(connection: Connection, seconds: int) -> None:
+    milliseconds = sql.Literal(seconds * 1000)
+    connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))

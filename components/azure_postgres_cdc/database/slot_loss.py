@@ -1,0 +1,148 @@
+"""A slot held against what was last seen of it: is it there, is it the same, what is lost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from azure_postgres_cdc.database import ledger as ledgers
+from azure_postgres_cdc.database import slot_catalog
+from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.continuity import Continuity, Sighting, judge, lsn
+from azure_postgres_cdc.database.ledger import Doubt, Ledger
+from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import quoted
+
+UNKNOWN = "0/0"
+"""Stands for a position that nobody has recorded."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Changes that the connector will never get, unless a snapshot brings them."""
+
+    position: str
+    """The last position that is known: what `acknowledgeLostSlot` has to name."""
+    text: str
+    """The whole of it for a person, the remedy included."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A slot, what was known of it, and what follows."""
+
+    slot: Slot | None
+    now: Sighting | None
+    ledger: Ledger
+    loss: Loss | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def is_news(self) -> bool:
+        """Whether there is more to write down than a later time."""
+        last, now = self.ledger.last, self.now
+        return (
+            self.doubt != self.ledger.doubt
+            or last is None
+            or now is None
+            or replace(now, seen_at="", wal="") != replace(last, seen_at="", wal="")
+        )
+
+    @property
+    def record(self) -> Ledger:
+        """What is to be remembered from now on."""
+        return Ledger(self.now, self.doubt, self.ledger.needs_snapshot)
+
+
+def examine(
+    connection: Connection, name: str, database: str, publication: str, *, known: bool
+) -> Examination:
+    """Look at a slot. `known`: the stack has made or adopted it, whatever the ledger says.
+
+    Raises a CdcError where another kind of slot has its name.
+    """
+    ledger = _ledger_of(connection, name, publication)
+    slot = slot_catalog.find(connection, name)
+    if slot is None:
+        lost = known or ledger.last is not None
+        loss = _loss(name, database, ledger.last, "has vanished") if lost else None
+        return Examination(None, None, ledger, loss)
+    if not slot.fits(database):
+        raise CdcError(_other_kind(name, database, slot))
+    now = slot_catalog.sight(connection, name, slot, ledger.last)
+    if slot.invalidated:
+        what = f"was invalidated by PostgreSQL ({slot.invalidated})"
+        return Examination(slot, now, ledger, _loss(name, database, ledger.last or now, what))
+    return _compared(Examination(slot, now, ledger), name, database, known=known)
+
+
+def acknowledged(loss: Loss | Doubt, word: str | None) -> bool:
+    """Whether `acknowledgeLostSlot` names this very loss."""
+    return bool(word) and lsn(str(word)) == lsn(loss.position)
+
+
+def _compared(found: Examination, name: str, database: str, *, known: bool) -> Examination:
+    last, now, doubt = found.ledger.last, found.now, found.ledger.doubt
+    if now is None or (last is None and not known):
+        return found
+    if last is None:
+        doubt = doubt or Doubt(
+            now.position, now.seen_at, "the record of what was last seen is gone"
+        )
+        return Examination(found.slot, now, found.ledger, doubt=doubt)
+    verdict = judge(last, now)
+    if verdict.continuity is Continuity.BROKEN:
+        what = f"is not the one that was there before: {verdict.reason}"
+        return Examination(found.slot, now, found.ledger, _loss(name, database, last, what))
+    if verdict.continuity is Continuity.UNPROVEN:
+        doubt = Doubt(last.position, last.seen_at, verdict.reason)
+    return Examination(found.slot, now, found.ledger, doubt=doubt)
+
+
+def _ledger_of(connection: Connection, name: str, publication: str) -> Ledger:
+    """The slot's record: its publication's, or that of the one which it had before."""
+    everything = ledgers.read_all(connection)
+    mine = everything.get(publication, Ledger())
+    for ledger in (mine, *everything.values()):
+        if ledger.last is not None and ledger.last.slot == name:
+            return ledger
+    return Ledger(needs_snapshot=mine.needs_snapshot)
+
+
+def _loss(name: str, database: str, last: Sighting | None, what: str) -> Loss:
+    position = last.position if last else UNKNOWN
+    seen = f"LSN {position}, seen {last.seen_at}" if last else "not recorded"
+    where = f"replication slot {name} of database {quoted(database)}"
+    return Loss(
+        position,
+        f"{where} {what}. Its last known position: {seen}. Changes from there on that the "
+        "connector had not read are lost to it, and it would go on in silence with a gap, so "
+        "nothing is created or changed. Remedy: stop the source; set acknowledgeLostSlot: "
+        f"{position} for this database, once; pulumi up (without --refresh); resume the source and "
+        "snapshot every captured table",
+    )
+
+
+def doubtful(name: str, database: str, doubt: Doubt) -> str:
+    """A warning for a person."""
+    return (
+        f"it cannot be proved that replication slot {name} of database {quoted(database)} has "
+        f"lost nothing since LSN {doubt.position}, seen {doubt.seen_at}: {doubt.reason}. Remedy: "
+        "compare with the destination, or snapshot every captured table; then set "
+        "acknowledgeLostSlot: "
+        f"{doubt.position} for this database, once"
+    )
+
+
+def _other_kind(name: str, database: str, slot: Slot) -> str:
+    elsewhere = (
+        "; a slot stays with its database: where the captured database was renamed, the connector "
+        "needs another slot, and its offsets may have to be reset (contact Streamkap)"
+        if slot.type == "logical" and slot.database != database
+        else ""
+    )
+    return (
+        f"replication slot {name} is not this stack's: found a {slot.type} slot of plug-in "
+        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on {database}"
+        f"{elsewhere}. Remedy: drop it once its owner agrees, or choose another slot name"
+    )
