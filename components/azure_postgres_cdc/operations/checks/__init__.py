@@ -50,6 +50,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         publication.new_tables,
         publication.publication_options,
         publication.form_tables,
+        continuity.snapshots_needed,
     ),
     "own tables": (
         own_tables.signal_table,

@@ -1,17 +1,70 @@
-"""Whether the slot holds every change since the connector first read it.
+"""Whether the connector gets every change: the slot was not made again, no table came in late.
 
 A slot that is there proves nothing: a connector makes a missing one again by itself, with a gap.
 """
 
 from __future__ import annotations
 
-from azure_postgres_cdc.operations.checks.slot import find
-from azure_postgres_cdc.operations.findings import Result, unknown
+from contextlib import suppress
+
+import psycopg
+
+from azure_postgres_cdc.database import ledger, needs_snapshot
+from azure_postgres_cdc.database.slot_loss import Examination, acknowledged, doubtful, examine
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import listed
+from azure_postgres_cdc.operations.findings import Result, from_error, ok, unknown, warning
 from azure_postgres_cdc.operations.subject import Subject
 
 
 def continuity(subject: Subject) -> Result | None:
-    """The slot is the one that the stack knows, and has not been made again since."""
-    if find(subject) is None:
+    """The slot is the one that was last seen, with nothing lost in between; that is recorded."""
+    form = subject.form
+    where = form.slot, form.database, form.publication
+    try:
+        found = examine(subject.connection, *where, known=False)
+    except CdcError:
+        return None  # another kind of slot: the check `slot` says so
+    if found.loss is not None:
+        return from_error(CdcError(found.loss.text))
+    if found.slot is None:
         return None
-    return unknown("where the slot stood before is recorded nowhere")
+    if found.ledger.last is None:
+        return unknown(
+            "where the slot stood before is recorded nowhere", "run pulumi up, which records it"
+        )
+    _record(subject, found)
+    if found.doubt is not None and not _is_acknowledged(subject, found):
+        text = doubtful(form.slot, form.database, found.doubt)
+        evidence, _, remedy = text.partition(". Remedy: ")
+        return warning(evidence, remedy)
+    return ok(f"the same since LSN {found.ledger.last.position}, seen {found.ledger.last.seen_at}")
+
+
+def snapshots_needed(subject: Subject) -> Result | None:
+    """Every table's earlier rows have been asked for."""
+    form, options = subject.form, subject.plan.publication_options
+    recorded = ledger.read(subject.connection, form.publication).needs_snapshot
+    own = set(form.own_tables)
+    signals = needs_snapshot.read_signals(subject.connection, own) if recorded else []
+    needed = needs_snapshot.still_needed(recorded, (), subject.captured, signals)
+    left = needs_snapshot.without_acknowledged(needed, form.publication, options.acknowledge)
+    if not left:
+        return ok("no table was added without a snapshot of what it held before")
+    return warning(
+        f"rows of {listed(left)} from before they were published have not been asked for",
+        "azure-postgres-cdc snapshot --tables …, or acknowledge that none is needed",
+    )
+
+
+def _is_acknowledged(subject: Subject, found: Examination) -> bool:
+    word = subject.plan.slot_options.acknowledge_lost
+    return found.doubt is not None and acknowledged(found.doubt, word)
+
+
+def _record(subject: Subject, found: Examination) -> None:
+    """Only the administrator may; where there is none to be had, the next `up` records it."""
+    if not found.is_news:
+        return
+    with suppress(CdcError, psycopg.Error):
+        ledger.write(subject.administrator.connection, subject.form.publication, found.record)

@@ -1,0 +1,100 @@
+"""doctor: the slot is the one that was there before, and every table's rows have been asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.database.doctor_support import Connector
+
+from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database.slot import ReplicationSlotProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Shop
+
+SIGNAL = (
+    "INSERT INTO streamkap.streamkap_signal VALUES ('1', 'execute-snapshot',"
+    ' \'{"type": "incremental", "data-collections": ["public.orders"]}\')'
+)
+
+
+@pytest.fixture
+def connector(shop: Shop) -> Iterator[Connector]:
+    found = Connector(shop)
+    found.make_ready()
+    shop.managed(
+        ReplicationSlotProvider(),
+        name=found.slot,
+        plugin="pgoutput",
+        publication="streamkap_pub",
+        record=True,
+    ).up()
+    yield found
+    found.remove()
+
+
+def consume(shop: Shop, slot: str) -> None:
+    shop.run(
+        "INSERT INTO public.orders SELECT coalesce(max(id), 0) + 1 FROM public.orders",
+        f"SELECT pg_logical_slot_get_binary_changes('{slot}', NULL, NULL, 'proto_version', '1',"
+        " 'publication_names', 'streamkap_pub')",
+    )
+
+
+def test_slot_that_goes_on_is_continuous_and_its_position_is_recorded(
+    connector: Connector, shop: Shop
+) -> None:
+    assert connector.said("continuity")[0] == "ok"
+    consume(shop, connector.slot)
+    assert connector.said("continuity")[0] == "ok"
+    position = shop.value(
+        "SELECT confirmed_flush_lsn::text FROM pg_replication_slots WHERE slot_name = %s",
+        connector.slot,
+    )
+    with shop.server.connect(shop.name) as connection:
+        last = ledger.read(connection, "streamkap_pub").last
+    assert last is not None
+    assert last.position == position
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["vanished", "made again"])
+def test_slot_that_was_lost_fails_also_where_it_is_there_again(
+    connector: Connector, shop: Shop, *, again: bool
+) -> None:
+    shop.run(f"SELECT pg_drop_replication_slot('{connector.slot}')")
+    if again:
+        shop.run(f"SELECT pg_create_logical_replication_slot('{connector.slot}', 'pgoutput')")
+    for _ in range(2):  # doctor does not forget by looking
+        finding = connector.find("continuity")
+        assert finding.state == "failed"
+        assert finding.evidence.startswith(f"replication slot {connector.slot} of database ")
+        assert "set acknowledgeLostSlot: " in finding.remedy
+
+
+def test_slot_whose_statistics_were_reset_is_doubtful(connector: Connector, shop: Shop) -> None:
+    shop.run(f"SELECT pg_stat_reset_replication_slot('{connector.slot}')", superuser=True)
+    for _ in range(2):  # a doubt stays until it is acknowledged
+        finding = connector.find("continuity")
+        assert finding.state == "warning"
+        assert "statistics were reset" in finding.evidence
+    position = finding.remedy.partition("acknowledgeLostSlot: ")[2].split()[0]
+    connector.settings["acknowledgeLostSlot"] = position
+    assert connector.said("continuity")[0] == "ok"
+
+
+def test_table_that_came_late_needs_a_snapshot_until_one_is_signalled(
+    connector: Connector, shop: Shop
+) -> None:
+    assert connector.said("snapshots-needed")[0] == "ok"
+    with shop.server.connect(shop.name) as connection:
+        known = ledger.read(connection, "streamkap_pub")
+        now = connection.execute("SELECT txid_current()").fetchone()
+        known.needs_snapshot["public.orders"] = now[0] if now else 0
+        ledger.write(connection, "streamkap_pub", known)
+    state, evidence = connector.said("snapshots-needed")
+    assert state == "warning"
+    assert "public.orders" in evidence
+    shop.run(SIGNAL)
+    assert connector.said("snapshots-needed")[0] == "ok"
