@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
@@ -43,10 +43,8 @@ class Ledger:
     doubt: Doubt | None = None
     needs_snapshot: dict[str, int] = field(default_factory=dict)
     """Tables whose earlier rows never arrived, and the transaction that began to publish each."""
-
-    def seen(self, sighting: Sighting | None) -> Ledger:
-        """With a newer sighting."""
-        return replace(self, last=sighting)
+    stack: str = ""
+    """Whose connector it is: another stack may capture the same database."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -87,6 +85,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "last": ledger.last and ledger.last.recorded(),
         "doubt": ledger.doubt and vars(ledger.doubt),
         "needsSnapshot": ledger.needs_snapshot,
+        "stack": ledger.stack,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -100,6 +99,7 @@ def _parsed(comment: str) -> Ledger:
                     last=Sighting.of(found["last"]) if "last" in found else None,
                     doubt=Doubt(**found["doubt"]) if "doubt" in found else None,
                     needs_snapshot=dict(found.get("needsSnapshot", {})),
+                    stack=str(found.get("stack", "")),
                 )
             except (ValueError, TypeError):
                 break  # somebody has edited it: what it said is not known any more

@@ -9,6 +9,7 @@ and refresh (`slot_loss.py`).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import psycopg
 import pulumi
@@ -64,7 +65,7 @@ class ReplicationSlotProvider(CdcProvider):
             found = _without_acknowledged_doubt(found, props)
             warn(_warnings(found, props))
             if news.get("record"):
-                _record(connection, props["publication"], found)
+                _record(connection, props, found)
         return props | {"toDo": _to_do(olds, props, found)}
 
     def make(self, props: Props) -> Props:
@@ -86,7 +87,7 @@ class ReplicationSlotProvider(CdcProvider):
             if news.get("toDo") == _FAILOVER:
                 slot_creation.set_failover(news)
             seen = _examine(connection, news, known=False)
-            ledgers.write(connection, news["publication"], seen.record)
+            ledgers.write(connection, news["publication"], _signed(seen.record, news))
         position = seen.slot.position if seen.slot else ""
         created = olds.get("createdAtLsn") if found.slot is not None else None
         return olds | news | {"createdAtLsn": created or position, "toDo": ""}
@@ -159,6 +160,7 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
             "acknowledge": sorted(acknowledge),
             "slots": sorted({slot, *slots_of_database}),
             "storageGiB": storage_gib,
+            "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
             "record": not pulumi.runtime.is_dry_run(),
         }
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
@@ -204,13 +206,18 @@ def _without_acknowledged_doubt(found: Examination, props: Props) -> Examination
     return Examination(found.slot, found.now, found.ledger)
 
 
-def _record(connection: Connection, publication: str, found: Examination) -> None:
+def _signed(record: ledgers.Ledger, props: Props) -> ledgers.Ledger:
+    return replace(record, stack=props.get("stack", ""))
+
+
+def _record(connection: Connection, props: Props, found: Examination) -> None:
     """Write down what was seen, where it differs in more than the time."""
+    publication = props["publication"]
     if found.now is None or not found.is_news:
         return
     try:
         with connection.transaction():
-            ledgers.write(connection, publication, found.record)
+            ledgers.write(connection, publication, _signed(found.record, props))
     except psycopg.Error as error:
         reason = " ".join(str(error.diag.message_primary or error).split())
         warn(
@@ -248,12 +255,11 @@ def _check_names(connection: Connection, olds: Props, props: Props) -> None:
     """Another name for what is known means another position for the connector: a word is needed."""
     name, publication = props["name"], props["publication"]
     for known_as, ledger in ledgers.read_all(connection).items():
-        if ledger.last is None:
-            continue
-        slot = ledger.last.slot
-        if slot == name and known_as != publication:
+        slot = ledger.last.slot if ledger.last else name
+        if ledger.last and slot == name and known_as != publication:
             _require(props, "publication", known_as, publication)
-        elif not olds and slot != name and slot not in props.get("slots", ()):
+        is_ours = ledger.stack == props.get("stack", "")
+        if is_ours and not olds and slot not in {name, *props.get("slots", ())}:
             _require(props, "slot", slot, name)
 
 

@@ -51,7 +51,7 @@ class Examination:
     @property
     def record(self) -> Ledger:
         """What is to be remembered from now on."""
-        return Ledger(self.now, self.doubt, self.ledger.needs_snapshot)
+        return replace(self.ledger, last=self.now, doubt=self.doubt)
 
 
 def examine(
