@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.database.slot_support import found, reader, replication_slot
 
-from azure_postgres_cdc.database import slot
+from azure_postgres_cdc.database import slot_creation
 from azure_postgres_cdc.database.publication import PublicationProvider
-from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
@@ -31,22 +27,6 @@ def managed(shop: Shop, name: str) -> Managed:
         "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
     )
     return replication_slot(shop, name)
-
-
-def replication_slot(shop: Shop, name: str, **inputs: Any) -> Managed:
-    """As the resource's constructor writes its properties."""
-    return shop.managed(
-        ReplicationSlotProvider(),
-        **{"name": name, "plugin": "pgoutput", "publication": "streamkap_pub", **inputs},
-    )
-
-
-def found(shop: Shop, name: str) -> list[tuple[Any, ...]]:
-    return shop.rows(
-        "SELECT slot_type, plugin::text, database::text, confirmed_flush_lsn::text"
-        " FROM pg_replication_slots WHERE slot_name = %s",
-        name,
-    )
 
 
 # Making
@@ -78,15 +58,15 @@ def test_slot_is_verified_with_a_peek_that_takes_nothing(
     shop: Shop, managed: Managed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     statements: list[str] = []
-    original = slot.rows
+    original = slot_creation.rows
 
     def recording(connection: Any, query: str, *parameters: Any) -> list[Any]:
         statements.append(query)
         return original(connection, query, *parameters)
 
-    monkeypatch.setattr(slot, "rows", recording)
+    monkeypatch.setattr(slot_creation, "rows", recording)
     managed.up()
-    assert [query for query in statements if "peek" in query] == [slot._PEEK]
+    assert [query for query in statements if "peek" in query] == [slot_creation._PEEK]
     assert managed.outputs["createdAtLsn"] == found(shop, managed.inputs["name"])[0][3]
 
 
@@ -108,7 +88,7 @@ def test_slot_s_peek_understands_an_odd_publication(shop: Shop, name: str) -> No
 def test_slot_whose_peek_fails_says_that_it_is_there(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slot, "_PEEK", slot._PEEK.replace("'1'", "'none'"))
+    monkeypatch.setattr(slot_creation, "_PEEK", slot_creation._PEEK.replace("'1'", "'none'"))
     text = managed.failure(managed.up)
     assert text.startswith(f"replication slot {name} was created, but cannot be read: ")
     assert found(shop, name)
@@ -141,7 +121,7 @@ def test_slot_of_another_kind_is_refused_and_left_alone(
             pytest.skip(str(error))
     before = found(shop, name)
     try:
-        text = managed.failure(managed.up)
+        text = managed.refusal()
         assert text.startswith(f"replication slot {name} is not this stack's: found a {what}")
         assert f"needed a logical one of pgoutput on {shop.name}. Remedy: " in text
         assert found(shop, name) == before
@@ -153,8 +133,9 @@ def test_slot_of_another_database_is_refused(shop: Shop, managed: Managed, name:
     with shop.server.connect("postgres") as connection:
         connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
         try:
-            text = managed.failure(managed.up)
+            text = managed.refusal()
             assert "found a logical slot of plug-in pgoutput on database postgres" in text
+            assert "where the captured database was renamed, the connector needs another" in text
             assert len(found(shop, name)) == 1
         finally:
             connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
@@ -166,7 +147,7 @@ def test_slot_of_another_database_is_refused(shop: Shop, managed: Managed, name:
 def test_slot_that_waits_for_writers_names_them(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slot, "_CREATE_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
     with shop.server.connect(shop.name) as writer:
         writer.autocommit = False
         writer.execute("INSERT INTO public.orders VALUES (1)")
@@ -196,21 +177,7 @@ def test_slot_too_many_says_what_to_raise(shop: Shop, managed: Managed, name: st
     assert "[53400]. Remedy: raise max_replication_slots" in text
 
 
-# Vanished
-
-
-def test_slot_that_vanished_is_never_made_again(shop: Shop, managed: Managed, name: str) -> None:
-    managed.up()
-    shop.run(f"SELECT pg_drop_replication_slot('{name}')")
-    lsn = managed.outputs["createdAtLsn"]
-    at_refresh = managed.failure(managed.refresh)
-    assert f"has vanished (created at LSN {lsn}): every change since" in at_refresh
-    for text in (managed.refusal(), at_refresh):
-        assert text.startswith(f"replication slot {name} of database {shop.name} has vanished")
-        assert "is lost to it. It is not created again" in text
-        assert "Remedy: stop the source; pulumi state unprotect --all; pulumi state delete" in text
-    assert found(shop, name) == []
-    assert managed.id
+# Another one
 
 
 def test_slot_replaced_by_hand_with_another_kind_is_refused(
@@ -226,28 +193,6 @@ def test_slot_replaced_by_hand_with_another_kind_is_refused(
         assert "is not this stack's: found a physical slot" in managed.failure(managed.refresh)
     finally:
         shop.run(f"SELECT pg_drop_replication_slot('{name}')")
-
-
-def test_slot_that_postgresql_invalidated_is_lost_too(
-    shop: Shop, managed: Managed, name: str
-) -> None:
-    """It is still there, and nothing can be read from it any more."""
-    managed.up()
-    shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", superuser=True)
-    try:
-        shop.run("SELECT pg_reload_conf()", superuser=True)
-        for number in range(4):
-            shop.run(f"INSERT INTO public.orders VALUES ({number})")
-            shop.run("SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
-    finally:
-        shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", superuser=True)
-        shop.run("SELECT pg_reload_conf()", superuser=True)
-    for text in (managed.refusal(), managed.failure(managed.refresh)):
-        assert text.startswith(
-            f"replication slot {name} of database {shop.name} was invalidated by PostgreSQL "
-            f"(wal_removed): every change since LSN {managed.outputs['createdAtLsn']} is lost"
-        )
-        assert "Remedy: stop the source; SELECT pg_drop_replication_slot of it" in text
 
 
 # Going
@@ -272,36 +217,4 @@ def test_slot_that_is_being_read_is_not_dropped(shop: Shop, managed: Managed, na
     assert text == (
         f"replication slot {name} is being read: dropping it would cut its connector off. "
         "Remedy: stop the source in the Streamkap app, then try again"
-    )
-
-
-@contextmanager
-def reader(shop: Shop, name: str) -> Iterator[None]:
-    """A connector's part: a stream that keeps the slot active."""
-    command = [shop.server.tool("pg_recvlogical"), "--start", "--slot", name, "--dbname", shop.name]
-    command += ["--file=-", "-o", "proto_version=1", "-o", "publication_names=streamkap_pub"]
-    process = subprocess.Popen(
-        command,
-        env=shop.server.client_environment(shop.name),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        deadline = time.monotonic() + 20
-        while not is_active(shop, name):
-            assert process.poll() is None, shop.server.log_tail()
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.communicate()
-        while is_active(shop, name):
-            time.sleep(0.05)
-
-
-def is_active(shop: Shop, name: str) -> bool:
-    return bool(
-        shop.value("SELECT bool_or(active) FROM pg_replication_slots WHERE slot_name = %s", name)
     )

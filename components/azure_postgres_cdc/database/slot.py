@@ -82,7 +82,7 @@ class ReplicationSlotProvider(CdcProvider):
                 found = _over_the_loss(connection, name, found)
             if found.slot is None and news.get("createSlot", True):
                 slot_creation.create(connection, news)
-            elif found.slot is not None and not olds:
+            elif found.slot is not None and (not olds or found.loss is not None):
                 slot_creation.verify_adopted(connection, news, found.slot)
             if news.get("toDo") == _FAILOVER:
                 slot_creation.set_failover(news)
@@ -236,7 +236,7 @@ def _over_the_loss(connection: Connection, name: str, found: Examination) -> Exa
         with explained(f"cannot drop replication slot {name}"):
             connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
         slot = None
-    return Examination(slot, None, found.ledger)
+    return replace(found, slot=slot)
 
 
 def _forget(connection: Connection, name: str) -> None:

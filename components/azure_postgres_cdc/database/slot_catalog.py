@@ -78,6 +78,9 @@ def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) 
     known = capabilities.has("slot statistics", connection.info.server_version)
     found = rows(connection, _COUNTERS, name) if known else []
     counters, counters_since = found[0] if found else ({}, "")
+    # Before PostgreSQL 17 nobody knows; one that has moved was read in the meantime.
+    known_since = last.idle_since if last and last.position == slot.position else ""
+    since = slot.idle_since or known_since or now
     return Sighting(
         slot=name,
         position=slot.position,
@@ -88,5 +91,5 @@ def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) 
         counters_since=counters_since,
         statistics_since=statistics_since or "",
         wal=slot.wal,
-        idle_since="" if slot.active else slot.idle_since or (last and last.idle_since) or now,
+        idle_since="" if slot.active else since,
     )

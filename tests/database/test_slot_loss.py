@@ -1,0 +1,242 @@
+"""A slot that is gone, or not the same any more: refused until somebody says that it is known."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.database.slot_support import (
+    comment,
+    consume,
+    create,
+    drop,
+    found,
+    position,
+    preview,
+    reader,
+    recorded,
+    replication_slot,
+)
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+GONE = "has vanished"
+ANOTHER = "is not the one that was there before"
+
+
+@pytest.fixture
+def name(shop: Shop) -> str:
+    """Slot names are unique on a server."""
+    return f"slot_{shop.name}"
+
+
+@pytest.fixture
+def managed(shop: Shop, name: str) -> Managed:
+    shop.run(
+        "CREATE TABLE public.orders (id int PRIMARY KEY)",
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
+    )
+    return replication_slot(shop, name)
+
+
+def assert_refused_everywhere(shop: Shop, managed: Managed, what: str) -> str:
+    """In a preview, an up and a refresh, in one line each; the LSN that lets `up` go on."""
+    name, last = managed.program["name"], recorded(shop).last
+    assert last is not None
+    before = found(shop, name), comment(shop)
+    texts = {managed.refusal(record=False), managed.refusal(), managed.failure(managed.refresh)}
+    assert len(texts) == 1
+    text = texts.pop()
+    assert text.startswith(f"replication slot {name} of database {shop.name} {what}")
+    assert f"Its last known position: LSN {last.position}, seen {last.seen_at}." in text
+    assert f"Remedy: stop the source; set acknowledgeLostSlot: {last.position} for" in text
+    assert (found(shop, name), comment(shop)) == before
+    return last.position
+
+
+# Vanished
+
+
+def test_slot_that_vanished_is_only_made_again_once_its_loss_is_acknowledged(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    consume(shop, name)
+    managed.up()
+    drop(shop, name)
+    lost = assert_refused_everywhere(shop, managed, GONE)
+    assert GONE in managed.refusal(acknowledgeLostSlot="0/1")
+    assert found(shop, name) == []
+
+    managed.program["acknowledgeLostSlot"] = lost
+    assert "toDo" in preview(managed)
+    assert found(shop, name) == []
+    managed.up()
+    assert f"replication slot {name}: snapshot every captured table" in capfd.readouterr().err
+    assert managed.outputs["createdAtLsn"] == position(shop, name)
+    assert managed.up() == []
+    assert managed.refresh() == []
+
+    # The word has done its work: it says nothing about another loss.
+    drop(shop, name)
+    assert assert_refused_everywhere(shop, managed, GONE) != lost
+
+
+def test_slot_that_vanished_is_refused_by_a_state_that_never_knew_it(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """A state is lost, restored or begun anew; the record is in the database."""
+    managed.up()
+    drop(shop, name)
+    fresh = replication_slot(shop, name)
+    assert GONE in fresh.refusal()
+    last = recorded(shop).last
+    assert last is not None
+    fresh.up(acknowledgeLostSlot=last.position)
+    assert len(found(shop, name)) == 1
+    assert fresh.up() == []
+
+
+def test_slot_that_vanished_with_its_record_is_refused_too(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    drop(shop, name)
+    shop.run("COMMENT ON PUBLICATION streamkap_pub IS NULL")
+    for text in (managed.refusal(), managed.failure(managed.refresh)):
+        assert f"{GONE}. Its last known position: not recorded" in text
+        assert "set acknowledgeLostSlot: 0/0 for" in text
+    managed.up(acknowledgeLostSlot="0/0")
+    assert managed.up() == []
+    drop(shop, name)
+    assert GONE in managed.refusal()
+
+
+def test_slot_that_postgresql_invalidated_is_replaced_once_acknowledged(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """It is still there, and nothing can be read from it any more."""
+    managed.up()
+    shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        for number in range(4):
+            shop.run(f"INSERT INTO public.orders VALUES ({number})")
+            shop.run("SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
+    finally:
+        shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    invalidated = "was invalidated by PostgreSQL (wal_removed)"
+    lost = assert_refused_everywhere(shop, managed, invalidated)
+    managed.up(acknowledgeLostSlot=lost)
+    assert shop.value("SELECT wal_status FROM pg_replication_slots WHERE slot_name = %s", name) in (
+        "reserved",
+        "extended",
+    )
+    assert managed.up() == []
+    assert managed.refresh() == []
+
+
+# Made again by somebody else
+
+
+def test_slot_that_somebody_made_again_is_refused_until_it_is_acknowledged(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    drop(shop, name)
+    create(shop, name)
+    lost = assert_refused_everywhere(shop, managed, ANOTHER)
+    assert ANOTHER in managed.refusal(acknowledgeLostSlot="0/1")
+    before = found(shop, name)
+    managed.up(acknowledgeLostSlot=lost)
+    assert found(shop, name) == before
+    assert managed.up() == []
+    assert managed.refresh() == []
+    drop(shop, name)
+    assert assert_refused_everywhere(shop, managed, GONE) != lost
+
+
+def test_slot_that_a_consumer_made_again_and_went_on_with_is_refused(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """With more transactions than were ever counted of the old one.
+
+    Up to PostgreSQL 15 nothing tells the two apart any more: there, the first `up` after it was
+    made again has to come before that.
+    """
+    managed.up()
+    consume(shop, name, 3)
+    managed.up()
+    drop(shop, name)
+    create(shop, name)
+    consume(shop, name, 20)
+    if shop.server.major < 16:
+        assert managed.up() == []
+        return
+    lost = assert_refused_everywhere(shop, managed, ANOTHER)
+    before = found(shop, name)
+    managed.up(acknowledgeLostSlot=lost)
+    assert found(shop, name) == before
+    assert managed.up() == []
+
+
+def test_slot_that_was_accepted_is_known_again_when_it_is_made_anew_once_more(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    if shop.server.major < 16:
+        pytest.skip("before PostgreSQL 16 a slot's counters bear no mark")
+    managed.up()
+    for transactions in (5, 10):
+        drop(shop, name)
+        create(shop, name)
+        consume(shop, name, transactions)
+        managed.up(acknowledgeLostSlot=assert_refused_everywhere(shop, managed, ANOTHER))
+        assert managed.up() == []
+
+
+def test_slot_that_is_read_is_accepted_without_a_peek(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """PostgreSQL would refuse it: a peek needs the slot for itself."""
+    managed.up()
+    drop(shop, name)
+    create(shop, name)
+    with reader(shop, name):
+        lost = assert_refused_everywhere(shop, managed, ANOTHER)
+        managed.up(acknowledgeLostSlot=lost)
+        assert managed.up() == []
+    fresh = replication_slot(shop, name, acknowledgeLostSlot=lost)
+    with reader(shop, name):
+        fresh.up()
+        assert fresh.up() == []
+
+
+# Nothing happened
+
+
+def test_slot_that_its_own_connector_reads_is_never_refused(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    for transactions in (1, 4):
+        consume(shop, name, transactions)
+        assert preview(managed) == []
+        assert managed.up() == []
+        assert managed.refresh() == []
+        last = recorded(shop).last
+        assert last is not None
+        assert last.position == position(shop, name)
+    with reader(shop, name):
+        assert managed.up() == []
+        assert managed.refresh() == []
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_slot_that_nobody_wrote_to_leaves_the_record_alone(shop: Shop, managed: Managed) -> None:
+    managed.up()
+    before = comment(shop)
+    for _ in range(2):
+        managed.up()
+    assert comment(shop) == before
