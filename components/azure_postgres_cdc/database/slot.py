@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 
@@ -34,7 +33,7 @@ from azure_postgres_cdc.database.slot_loss import (
     examine,
 )
 from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import CdcError, Passing, explained
 from azure_postgres_cdc.names import quoted
 from azure_postgres_cdc.slot_options import SlotOptions
 
@@ -87,7 +86,8 @@ class ReplicationSlotProvider(CdcProvider):
             if news.get("toDo") == _FAILOVER:
                 slot_creation.set_failover(news)
             seen = _examine(connection, news, known=False)
-            ledgers.write(connection, news["publication"], _signed(seen.record, news))
+            _write(connection, news["publication"], name, _signed(seen.record, news))
+            _forget(connection, name, but=news["publication"])
         position = seen.slot.position if seen.slot else ""
         created = olds.get("createdAtLsn") if found.slot is not None else None
         return olds | news | {"createdAtLsn": created or position, "toDo": ""}
@@ -216,16 +216,21 @@ def _record(connection: Connection, props: Props, found: Examination) -> None:
     if found.now is None or not found.is_news:
         return
     try:
-        with connection.transaction():
-            ledgers.write(connection, publication, _signed(found.record, props))
-    except psycopg.Error as error:
-        reason = " ".join(str(error.diag.message_primary or error).split())
-        warn(
-            [
-                f"what was seen of replication slot {found.now.slot} could not be written into the "
-                f"comment of publication {quoted(publication)}: {reason}"
-            ]
-        )
+        _write(connection, publication, found.now.slot, _signed(found.record, props))
+    except Passing as error:
+        warn([str(error)])  # the next `up` may well succeed
+
+
+def _write(connection: Connection, publication: str, slot: str, ledger: ledgers.Ledger) -> None:
+    """Where the publication is somebody else's, that is a warning: the slot itself is sound."""
+    what = f"what was seen of replication slot {slot} cannot be written into the comment of "
+    try:
+        with explained(f"{what}publication {quoted(publication)}"), connection.transaction():
+            ledgers.write(connection, publication, ledger)
+    except Passing:
+        raise
+    except CdcError as error:
+        warn([f"{error}; a slot made anew in its place may not be told from it"])
 
 
 def _over_the_loss(connection: Connection, name: str, found: Examination) -> Examination:
@@ -239,11 +244,12 @@ def _over_the_loss(connection: Connection, name: str, found: Examination) -> Exa
     return replace(found, slot=slot)
 
 
-def _forget(connection: Connection, name: str) -> None:
+def _forget(connection: Connection, name: str, *, but: str = "") -> None:
+    """Take the slot out of every publication's record `but` one."""
     for publication, ledger in ledgers.read_all(connection).items():
-        if ledger.last is not None and ledger.last.slot == name:
+        if publication != but and ledger.last is not None and ledger.last.slot == name:
             kept = ledgers.Ledger(needs_snapshot=ledger.needs_snapshot)
-            ledgers.write(connection, publication, kept)
+            _write(connection, publication, name, kept)
 
 
 def _check_failover(connection: Connection, props: Props) -> None:

@@ -72,7 +72,12 @@ def _mark(connection: Connection, props: Props) -> None:
     which hardly ever happens otherwise: the counters of one made anew run backwards.
     """
     publication = props["publication"]
-    with explained(f"cannot write into the comment of publication {publication}"):
+    # Where the publication is somebody else's there is no trace, and a warning follows.
+    with (
+        explained(f"cannot write into the comment of publication {publication}"),
+        suppress(psycopg.errors.InsufficientPrivilege),
+        connection.transaction(),
+    ):
         ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
     with suppress(psycopg.Error):  # older, or not allowed here: one trace less

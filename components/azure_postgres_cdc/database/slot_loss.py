@@ -87,7 +87,7 @@ def _compared(found: Examination, name: str, database: str, *, known: bool) -> E
         return found
     if last is None:
         doubt = doubt or Doubt(
-            now.position, now.seen_at, "the record of what was last seen is gone"
+            now.position, now.seen_at, "there is no record of what was last seen"
         )
         return Examination(found.slot, now, found.ledger, doubt=doubt)
     verdict = judge(last, now)

@@ -1,0 +1,326 @@
+"""What is remembered of a slot and where, and what cannot be proved from it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.database.conftest import Shop
+from tests.database.slot_support import (
+    comment,
+    consume,
+    create,
+    drop,
+    found,
+    position,
+    preview,
+    reader,
+    recorded,
+    replication_slot,
+)
+
+from azure_postgres_rehearsal import keeper
+from azure_postgres_rehearsal.embedded import EmbeddedPostgres
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed
+
+DOUBT = "it cannot be proved that replication slot "
+
+
+@pytest.fixture
+def name(shop: Shop) -> str:
+    """Slot names are unique on a server."""
+    return f"slot_{shop.name}"
+
+
+@pytest.fixture
+def managed(shop: Shop, name: str) -> Managed:
+    prepare(shop)
+    return replication_slot(shop, name)
+
+
+def prepare(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.orders (id int PRIMARY KEY)",
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
+    )
+
+
+# The record
+
+
+def test_record_is_written_by_an_up_and_never_by_a_preview(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    before = comment(shop)
+    consume(shop, name)
+    assert preview(managed) == []
+    assert managed.refresh() == []
+    assert comment(shop) == before
+    assert managed.up() == []
+    last = recorded(shop).last
+    assert last is not None
+    assert last.position == position(shop, name)
+    assert last.system == shop.value("SELECT system_identifier::text FROM pg_control_system()")
+
+
+def test_record_leaves_alone_what_somebody_else_wrote(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    theirs = "Owned by team A.\nAsk before you change it: it's ours."
+    shop.run("COMMENT ON PUBLICATION streamkap_pub IS " + "'" + theirs.replace("'", "''") + "'")
+    managed.up()
+    consume(shop, name)
+    managed.up()
+    assert (comment(shop) or "").startswith(theirs + "\nazure-postgres-cdc: ")
+    assert (comment(shop) or "").count("azure-postgres-cdc: ") == 1
+    managed.destroy()
+    assert comment(shop) == theirs
+
+
+def test_record_that_may_not_be_written_is_a_warning(
+    shop: Shop, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """FOR ALL TABLES belongs to a superuser, and so does what is said of it."""
+    shop.run("CREATE TABLE public.orders (id int PRIMARY KEY)")
+    shop.run("CREATE PUBLICATION streamkap_pub FOR ALL TABLES", superuser=True)
+    managed = replication_slot(shop, name)
+    managed.up()
+    assert len(found(shop, name)) == 1
+    consume(shop, name)
+    assert managed.up() == []
+    assert comment(shop) is None
+    text = capfd.readouterr().err
+    assert f"what was seen of replication slot {name} cannot be written into the comment" in text
+    drop(shop, name)
+    assert "has vanished" in managed.refusal()
+    managed.up(acknowledgeLostSlot="0/0")
+    assert len(found(shop, name)) == 1
+
+
+def test_record_that_is_gone_is_a_doubt(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    shop.run("COMMENT ON PUBLICATION streamkap_pub IS NULL")
+    assert_doubted_until_acknowledged(shop, managed, capfd, position(shop, name))
+
+
+# Doubts
+
+
+def assert_doubted_until_acknowledged(
+    shop: Shop, managed: Managed, capfd: pytest.CaptureFixture[str], lsn: str
+) -> None:
+    capfd.readouterr()
+    for _ in range(2):
+        assert preview(managed) == []
+        assert managed.up() == []
+        assert managed.refresh() == []
+        text = capfd.readouterr().err
+        assert text.count(DOUBT) == 3, text
+        assert f"has lost nothing since LSN {lsn}, seen " in text
+    managed.up(acknowledgeLostSlot="0/1")
+    assert DOUBT in capfd.readouterr().err
+    managed.up(acknowledgeLostSlot=lsn)
+    assert recorded(shop).doubt is None
+    del managed.program["acknowledgeLostSlot"]
+    managed.up()
+    assert managed.up() == []
+    assert managed.refresh() == []
+    assert DOUBT not in capfd.readouterr().err
+
+
+def test_counters_that_somebody_reset_are_a_doubt(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    before = position(shop, name)
+    consume(shop, name)
+    shop.run(f"SELECT pg_stat_reset_replication_slot('{name}')", superuser=True)
+    assert_doubted_until_acknowledged(shop, managed, capfd, before)
+
+
+@pytest.fixture
+def own(server: EmbeddedPostgres) -> Iterator[Shop]:
+    """A server that may be stopped, without a word to the other tests."""
+    with EmbeddedPostgres(server.major, settings={"wal_level": "logical"}) as embedded:
+        shop = Shop(embedded, "postgres")
+        prepare(shop)
+        yield shop
+
+
+def test_restart_is_no_doubt_and_a_crash_is_one(
+    own: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = replication_slot(own, "own")
+    managed.up()
+    consume(own, "own")
+    managed.up()
+    own.server.restart()
+    assert managed.up() == []
+    consume(own, "own")
+    assert managed.up() == []
+    assert managed.refresh() == []
+    assert "warning" not in capfd.readouterr().err
+
+    before = position(own, "own")
+    keeper.stop_postmaster(own.server.folder, signal.SIGQUIT)
+    own.server.stop()
+    own.server.start()
+    assert_doubted_until_acknowledged(own, managed, capfd, before)
+
+
+# Left to the connector
+
+
+def test_slot_that_the_connector_makes_is_watched_from_then_on(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up(createSlot=False)
+    assert found(shop, name) == []
+    assert managed.up() == []
+    assert managed.refresh() == []
+    create(shop, name)
+    assert preview(managed) == []
+    assert managed.up() == []
+    drop(shop, name)
+    for text in (managed.refusal(record=False), managed.refusal()):
+        assert text.startswith(f"replication slot {name} of database {shop.name} has vanished")
+    assert "has vanished" in managed.failure(managed.refresh)
+    last = recorded(shop).last
+    assert last is not None
+    managed.up(acknowledgeLostSlot=last.position)
+    assert found(shop, name) == []
+    assert managed.up() == []
+    assert "toDo" in managed.up(createSlot=True)
+    assert len(found(shop, name)) == 1
+
+
+# Going
+
+
+def test_slot_is_retained_where_that_is_said(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up(onDestroy="retain")
+    managed.destroy()
+    assert len(found(shop, name)) == 1
+    text = capfd.readouterr().err
+    assert f"warning: replication slot {name} stays. It holds 0 MiB of WAL now, and more" in text
+    replication_slot(shop, name).up()
+    assert len(found(shop, name)) == 1
+
+
+def test_slot_that_was_dropped_with_its_stack_may_be_made_again(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up(onDestroy="drop")
+    managed.destroy()
+    assert found(shop, name) == []
+    assert comment(shop) is None
+    managed.up()
+    assert len(found(shop, name)) == 1
+
+
+# Another name
+
+
+def test_another_slot_for_a_publication_needs_a_word(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The new name is a new resource, so its state knows nothing."""
+    managed.up()
+    renamed = replication_slot(shop, f"{name}_2")
+    text = renamed.refusal()
+    assert text.startswith(
+        f"database {shop.name} is captured through slot {name}, and the settings name {name}_2: "
+    )
+    word = f"slot {name} renamed to {name}_2"
+    assert f"set acknowledge: ['{word}'] (" in text
+    assert found(shop, f"{name}_2") == []
+    renamed.up(acknowledge=[word])
+    assert f"the source has to name slot {name}_2 in the Streamkap app" in capfd.readouterr().err
+    managed.destroy()
+    last = recorded(shop).last
+    assert last is not None
+    assert last.slot == f"{name}_2"
+    del renamed.program["acknowledge"]
+    renamed.up()
+    assert renamed.up() == []
+
+
+def test_another_slot_beside_the_first_needs_no_word(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    shop.run("CREATE PUBLICATION second_pub FOR TABLE public.orders")
+    both = [name, f"{name}_2"]
+    second = replication_slot(shop, f"{name}_2", publication="second_pub", slots=both)
+    second.up()
+    assert len(found(shop, f"{name}_2")) == 1
+    assert managed.up(slots=both) == ["slots"]
+    assert managed.up() == []
+
+
+def test_another_publication_for_a_slot_needs_a_word_once(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    before = found(shop, name)
+    shop.run("CREATE PUBLICATION second_pub FOR TABLE public.orders")
+    text = managed.refusal(publication="second_pub")
+    assert "is captured through publication streamkap_pub, and the settings name second" in text
+    word = "publication streamkap_pub renamed to second_pub"
+    assert f"set acknowledge: ['{word}'] (" in text
+    managed.up(publication="second_pub", acknowledge=[word])
+    assert "the source has to name publication second_pub" in capfd.readouterr().err
+    assert found(shop, name) == before
+    assert recorded(shop).last is None
+    assert recorded(shop, "second_pub").last is not None
+    del managed.program["acknowledge"]
+    managed.up()
+    assert managed.up() == []
+    assert managed.refresh() == []
+    assert "warning" not in capfd.readouterr().err
+
+
+# Failover
+
+
+def test_failover_is_set_when_the_slot_is_made(shop: Shop, managed: Managed, name: str) -> None:
+    if shop.server.major < 17:
+        text = managed.refusal(failover=True)
+        assert text.startswith("failover slots needs PostgreSQL 17 or later")
+        assert found(shop, name) == []
+        return
+    managed.up(failover=True)
+    assert failover(shop, name)
+    assert managed.up() == []
+
+
+def test_failover_is_set_later_but_not_while_the_slot_is_read(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if shop.server.major < 17:
+        pytest.skip("failover slots came with PostgreSQL 17")
+    managed.up()
+    before = found(shop, name)
+    with reader(shop, name):
+        managed.up(failover=True)
+        assert managed.up() == []
+    assert f"replication slot {name} would not survive a failover" in capfd.readouterr().err
+    assert not failover(shop, name)
+    assert managed.up() == ["toDo"]
+    assert failover(shop, name)
+    assert found(shop, name) == before
+    assert managed.up() == []
+
+
+def failover(shop: Shop, name: str) -> bool:
+    query = "SELECT failover FROM pg_replication_slots WHERE slot_name = %s"
+    return bool(shop.value(query, name))
