@@ -182,8 +182,8 @@ class CdcSource(pulumi.ComponentResource):
             plan.capture,
             plan.own_tables,
             plan.full_identity,
-            # Those with an index have an identity by then, though not yet when they are looked at.
-            (*plan.allow_without_identity, *plan.identity_indexes),
+            plan.identity_indexes,
+            plan.allow_without_identity,
             plan.publication_options,
             plan.slot,
             self._options(after, protect=True),

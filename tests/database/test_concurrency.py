@@ -260,7 +260,7 @@ def test_ended_session_at_preview_is_one_line(shop: Shop, monkeypatch: pytest.Mo
         shop.rows("SELECT pg_terminate_backend(%s, 5000)", connection.info.backend_pid)
         return rows(connection, query, *parameters)
 
-    monkeypatch.setattr("azure_postgres_cdc.database.publication.rows", ended_before)
+    monkeypatch.setattr("azure_postgres_cdc.database.publication_catalog.rows", ended_before)
     text = managed.refusal()
     assert text.startswith(f"database {shop.name} on 127.0.0.1:{shop.server.port}: ")
     assert text.endswith("Remedy: run pulumi up again")

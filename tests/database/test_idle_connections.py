@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 import pytest
 
 from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.errors import CdcError
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -50,8 +50,16 @@ def eventually(shop: Shop, count: int) -> bool:
 
 
 def test_the_next_one_gets_the_same_connection(shop: Shop) -> None:
-    assert used(shop) == used(shop) == used(shop, autocommit=True)
+    first = used(shop)
+    assert used(shop) == used(shop) == first
     assert sessions(shop) == 1
+
+
+def test_transactions_and_single_statements_share_none(shop: Shop) -> None:
+    """Only in a transaction is a lock waited for no longer than some seconds, from its start."""
+    in_transaction, single = used(shop), used(shop, autocommit=True)
+    assert in_transaction != single
+    assert (used(shop), used(shop, autocommit=True)) == (in_transaction, single)
 
 
 def test_what_was_set_is_forgotten(shop: Shop) -> None:
@@ -65,7 +73,7 @@ def test_what_was_set_is_forgotten(shop: Shop) -> None:
         assert pid(connection) == first
         for setting, value in (
             ("statement_timeout", "0"),
-            ("lock_timeout", "0"),
+            ("lock_timeout", "10s"),
             ("search_path", "pg_catalog"),
             ("application_name", "azure-postgres-cdc"),
         ):
@@ -76,7 +84,7 @@ def test_what_was_set_is_forgotten(shop: Shop) -> None:
 
 def test_a_transaction_is_one_whatever_the_connection_was_used_for(shop: Shop) -> None:
     used(shop, autocommit=True)
-    with pytest.raises(psycopg.Error), connect(shop.connection, shop.name) as connection:
+    with pytest.raises(CdcError), connect(shop.connection, shop.name) as connection:
         connection.execute("CREATE TABLE public.undone (); SELECT 1 / 0")
     assert shop.value("SELECT to_regclass('public.undone')") is None
     used(shop)
@@ -87,7 +95,7 @@ def test_a_transaction_is_one_whatever_the_connection_was_used_for(shop: Shop) -
 
 def test_one_on_which_something_failed_is_closed(shop: Shop) -> None:
     first = used(shop)
-    with pytest.raises(psycopg.Error), connect(shop.connection, shop.name) as connection:
+    with pytest.raises(CdcError), connect(shop.connection, shop.name) as connection:
         connection.execute("SELECT 1 / 0")
     assert eventually(shop, 0)
     assert used(shop) != first

@@ -228,6 +228,39 @@ def test_index_is_an_identity_without_its_included_columns(shop: Shop) -> None:
     shop.run("UPDATE public.orders SET total = 1")
 
 
+@pytest.mark.usefixtures("orders")
+def test_index_counts_even_where_it_is_still_to_be_set(shop: Shop) -> None:
+    shop.run(
+        "ALTER TABLE public.orders ALTER name SET NOT NULL, REPLICA IDENTITY FULL",
+        "CREATE UNIQUE INDEX orders_name ON public.orders (name)",
+    )
+    inputs = {"fullIdentity": BOTH, "identityIndexes": {"public.orders": "orders_name"}}
+    refused(
+        shop,
+        "columns of public.orders lack name, of the replica identity of public.orders",
+        restricted(shop, columns={"public.orders": ["id"]}, **inputs),
+    )
+    restricted(shop, columns={"public.orders": ["name"]}, **inputs).up()
+    shop.run("ALTER TABLE public.orders REPLICA IDENTITY USING INDEX orders_name")
+    shop.run("UPDATE public.orders SET total = 1")
+
+
+def test_index_of_a_partitioned_table_counts_for_its_partitions(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.events (id int NOT NULL, day date NOT NULL) PARTITION BY RANGE (day)",
+        "CREATE UNIQUE INDEX events_key ON public.events (day, id)",
+        "CREATE TABLE public.events_1 PARTITION OF public.events DEFAULT",
+    )
+    indexes = {"public.events": "events_key"}
+    managed = publication(
+        shop, listed("public.events"), identityIndexes=indexes, rowFilters={"public.events": "id>0"}
+    )
+    managed.up()
+    assert managed.up() == []
+    refused_columns = managed.refusal(columns={"public.events": ["id"]})
+    assert "lack day, of the replica identity of public.events_1" in refused_columns
+
+
 def test_each_partition_s_own_identity_counts(shop: Shop) -> None:
     shop.run(
         "CREATE TABLE public.events (id int, day date, note text) PARTITION BY RANGE (day)",

@@ -217,7 +217,8 @@ def test_dropped_role_is_one_line_at_refresh(shop: Shop) -> None:
 def test_missing_schema_is_one_line(shop: Shop) -> None:
     managed = access(shop, "nope")
     assert managed.failure(managed.up) == (
-        "cannot grant anything to streamkap_role on schema nope: there is no such schema"
+        "cannot grant anything to streamkap_role: schema nope does not exist. Remedy: make it, or "
+        "take it out of the settings"
     )
 
 

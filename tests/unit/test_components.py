@@ -193,8 +193,8 @@ def test_identities_of_all_connectors_are_one_resource() -> None:
     assert unpack(inputs["indexes"]) == {"public.orders": "orders_key", "sales.a": "a_key"}
     assert unpack(inputs["captures"]) == []
     # The audit at preview comes before the index is chosen.
-    allowed = [unpack(item.inputs["allowWithoutIdentity"]) for item in found.of("Publication")]
-    assert sorted(allowed) == [["public.orders"], ["sales.a"]]
+    indexes = [unpack(item.inputs["identityIndexes"]) for item in found.of("Publication")]
+    assert sorted(indexes, key=str) == [{"public.orders": "orders_key"}, {"sales.a": "a_key"}]
     assert whole().of("ReplicaIdentity") == []
 
 

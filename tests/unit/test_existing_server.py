@@ -39,6 +39,7 @@ def test_server_is_looked_up_and_nothing_is_changed(azure: FakeAzure) -> None:
         "version": 17,
         "storageGiB": 128,
         "inVirtualNetwork": False,
+        "failoverSlots": False,
     }
     assert found(existing, NAMED) == outputs
     created = existing.create(outputs)

@@ -89,7 +89,7 @@ def test_order_and_spelling_mean_nothing() -> None:
             {"acknowledge": ["everything"]},
             "acknowledge: 'everything' is no word that up asks for; copy it from the refusal (of: "
             "publication … from … to …, publish_via_partition_root … of …, snapshot of …, snapshot "
-            "of all tables of …)",
+            "of all tables of …, … … renamed to …)",
         ),
     ],
 )

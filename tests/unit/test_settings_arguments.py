@@ -55,6 +55,8 @@ def test_defaults_are_the_page_s() -> None:
                 "generatedColumns": "none",
                 "tablesInSchema": False,
                 "acknowledge": [],
+                "createSlot": True,
+                "onDestroy": "refuse",
             }
         ]
     }
@@ -95,6 +97,10 @@ def test_everything_can_be_said() -> None:
                     "acknowledge": ["snapshot of sales.orders"],
                     "publication": "pub",
                     "slot": "slot_1",
+                    "createSlot": False,
+                    "slotFailover": True,
+                    "onDestroy": "retain",
+                    "acknowledgeLostSlot": "1A/2B3C",
                     "user": "own_user",
                     "role": "own_role",
                     "connector": {
@@ -143,6 +149,10 @@ def test_everything_can_be_said() -> None:
         "generatedColumns": "stored",
         "tablesInSchema": False,
         "acknowledge": ["snapshot of sales.orders"],
+        "createSlot": False,
+        "slotFailover": True,
+        "onDestroy": "retain",
+        "acknowledgeLostSlot": "1A/2B3C",
     }
 
 

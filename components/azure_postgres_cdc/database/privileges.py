@@ -151,8 +151,9 @@ def grant(connection: Connection, access: Access) -> None:
     missing = tables.missing_schemas(connection, sorted(access.schemas))
     if missing:
         raise CdcError(
-            f"cannot grant anything to {quoted(access.role)} on schema "
-            f"{listed(map(quoted, missing))}: there is no such schema"
+            f"cannot grant anything to {quoted(access.role)}: schema "
+            f"{listed(map(quoted, missing))} does not exist. Remedy: make it, or take it out of "
+            "the settings"
         )
     _carry_out(connection, "GRANT {} ON {} {} TO {}", lacking(connection, access), access.role)
     # Whoever has some privilege on a schema and may not grant it gets a mere warning.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace as with_changes
 
@@ -51,7 +51,8 @@ class PublicationProvider(CdcProvider):
 
     identity = ("database", "name")
     packed = (
-        *("capture", "fullIdentity", "allowWithoutIdentity", "tables", "toRepair"),
+        *("capture", "fullIdentity", "identityIndexes", "allowWithoutIdentity"),
+        *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot"),
     )
@@ -141,6 +142,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         capture: CaptureArgs,
         own_tables: Sequence[TableName] = (),
         full_identity: CaptureArgs | None = None,
+        identity_indexes: Mapping[str, str] | None = None,
         allow_without_identity: Sequence[str] = (),
         options: PublicationOptions | None = None,
         slot: str = "",
@@ -154,6 +156,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "capture": pack(normalised(capture)),
             "ownTables": [str(table) for table in own_tables],
             "fullIdentity": pack(normalised(full_identity) if full_identity else {}),
+            "identityIndexes": pack(dict(sorted((identity_indexes or {}).items()))),
             "allowWithoutIdentity": pack(sorted(set(allow_without_identity))),
             "slot": slot,
             **_option_props(options or PublicationOptions()),

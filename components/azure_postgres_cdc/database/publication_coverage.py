@@ -8,10 +8,11 @@ at here, before.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import identity_index
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
 from azure_postgres_cdc.errors import CdcError
@@ -27,16 +28,22 @@ WITH RECURSIVE family(root_schema, root_name, oid) AS (
     UNION ALL SELECT root_schema, root_name, i.inhrelid
     FROM family JOIN pg_inherits i ON i.inhparent = family.oid
     JOIN pg_class child ON child.oid = i.inhrelid AND child.relispartition)
-SELECT root_schema, root_name, n.nspname, c.relname, c.relreplident = 'f',
-    ARRAY(SELECT a.attname::text FROM pg_index x JOIN pg_attribute a ON a.attrelid = x.indrelid
+SELECT root_schema, root_name, n.nspname, c.relname,
+    c.relreplident = 'f' AND chosen.index IS NULL,
+    ARRAY(SELECT a.attname::text FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
+          JOIN pg_attribute a ON a.attrelid = x.indrelid
           AND a.attnum = ANY((x.indkey::int2[])[0:x.indnkeyatts - 1])
-          WHERE x.indrelid = c.oid AND CASE c.relreplident
-              WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END),
+          WHERE x.indrelid = c.oid AND CASE
+              WHEN chosen.index IS NOT NULL THEN quote_ident(i.relname) = chosen.index
+              WHEN c.relreplident = 'd' THEN x.indisprimary
+              ELSE c.relreplident = 'i' AND x.indisreplident END),
     ARRAY(SELECT a.attname::text FROM pg_attribute a
           WHERE a.attrelid = c.oid AND a.attgenerated = 's' AND NOT a.attisdropped),
     ARRAY(SELECT a.attname::text FROM pg_attribute a
           WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped)
 FROM family JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN unnest(%s::text[], %s::text[], %s::text[]) AS chosen(schema, name, index)
+    ON (chosen.schema, chosen.name) = (n.nspname, c.relname)
 WHERE c.relkind = 'r' ORDER BY 1, 2, 3, 4
 """
 _WITH_GENERATED_COLUMNS = """
@@ -101,11 +108,12 @@ def check_coverage(
     wanted: Definition,
     used: FilterColumns,
     full: Collection[TableName],
+    indexes: Mapping[TableName, str],
 ) -> None:
     """Raise one CdcError with every table that could no longer be updated.
 
-    `used`: the columns that each row filter uses. `full`: what is going to be REPLICA IDENTITY
-    FULL by the time it is published.
+    `used`: the columns that each row filter uses. `full` and `indexes`: what is going to be REPLICA
+    IDENTITY FULL or USING INDEX by the time it is published.
     """
     if not {"update", "delete"} & set(wanted.publish):
         return
@@ -117,7 +125,7 @@ def check_coverage(
         generated = {TableName(*row) for row in rows(connection, _WITH_GENERATED_COLUMNS)}
         looked_at |= generated.intersection(captured)
     faults: list[str] = []
-    for leaf in _leaves(connection, looked_at, full):
+    for leaf in _leaves(connection, looked_at, full, indexes):
         faults += leaf.faults(wanted, used)
         faults += leaf.generated_fault(wanted) if by_generated else ()
     if faults:
@@ -131,13 +139,24 @@ def check_coverage(
 
 
 def _leaves(
-    connection: Connection, names: Collection[TableName], full: Collection[TableName]
+    connection: Connection,
+    names: Collection[TableName],
+    full: Collection[TableName],
+    indexes: Mapping[TableName, str],
 ) -> Iterator[_Leaf]:
     if not names:
         return
-    ordered = sorted(names)
-    columns = [table.schema for table in ordered], [table.name for table in ordered]
-    for root_schema, root_name, schema, name, is_full, *sets in rows(connection, _LEAVES, *columns):
+    wanted = {table: index for table, index in indexes.items() if table in names}
+    chosen = identity_index.with_partitions(connection, wanted) if wanted else {}
+    found = rows(
+        connection, _LEAVES, *_columns(sorted(names)), *_columns(chosen), list(chosen.values())
+    )
+    for root_schema, root_name, schema, name, is_full, *sets in found:
         root, leaf = TableName(root_schema, root_name), TableName(schema, name)
         will_be_full = is_full or root in full or leaf in full
         yield _Leaf(root, leaf, will_be_full, *map(frozenset, sets))
+
+
+def _columns(names: Iterable[TableName]) -> tuple[list[str], list[str]]:
+    ordered = list(names)
+    return [table.schema for table in ordered], [table.name for table in ordered]

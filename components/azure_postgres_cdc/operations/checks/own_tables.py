@@ -59,7 +59,7 @@ def _as_expected(
     if fault:
         return from_error(CdcError(fault))
     found = published(subject)
-    if found is not None and table not in found.tables:
+    if found is not None and table not in found:
         return failed(
             f"{table} is not in the publication: what is written to it never reaches the connector",
             "run pulumi up --refresh, which puts it back",

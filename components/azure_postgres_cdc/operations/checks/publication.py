@@ -1,68 +1,36 @@
-"""The publication against the capture list, both ways."""
+"""The publication against what the stack asks for, both ways."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import rows
+from azure_postgres_cdc.database.publication_catalog import Definition, column_lists, find, parsed
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
 
-# As JSON, because not every version has every column.
-_FIND = """
-SELECT p.puballtables, coalesce((to_jsonb(p) ->> 'pubviaroot')::boolean, false), ARRAY(
-    SELECT upper(substr(key, 4)) FROM jsonb_each_text(to_jsonb(p)) WHERE value = 'false'
-    AND key IN ('pubinsert', 'pubupdate', 'pubdelete', 'pubtruncate') ORDER BY 1)
-FROM pg_publication p WHERE pubname = %s
-"""
-_TABLES = """
-SELECT n.nspname, c.relname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE p.pubname = %s
-"""
-_SCHEMAS = """
-SELECT n.nspname FROM pg_publication p JOIN pg_publication_namespace s ON s.pnpubid = p.oid
-JOIN pg_namespace n ON n.oid = s.pnnspid WHERE p.pubname = %s
-"""
 _PARTITIONED = """
 SELECT count(*) FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name WHERE c.relkind = 'p'
 """
-_NEEDED = frozenset({"INSERT", "UPDATE", "DELETE"})
+_NEEDED = frozenset({"insert", "update", "delete"})
+_REMEDY = "run pulumi up, which sets it again or says how to go on"
 
 
-@dataclass(frozen=True)
-class Published:
-    """A publication as the catalog has it."""
-
-    everything: bool
-    via_root: bool
-    unpublished: frozenset[str]
-    """Kinds of changes that are not in it, such as DELETE."""
-    tables: frozenset[TableName]
-
-
-def published(subject: Subject) -> Published | None:
+def published(subject: Subject) -> Definition | None:
     """The connector's publication; None where there is none."""
-    name, connection = subject.form.publication, subject.connection
-    found = rows(connection, _FIND, name)
-    if not found:
-        return None
-    everything, via_root, unpublished = found[0]
-    members = {TableName(*row) for row in rows(connection, _TABLES, name)}
-    schemas: list[str] = []
-    if everything:
-        schemas = tables.user_schemas(connection)
-    elif capabilities.has("FOR TABLES IN SCHEMA", subject.version):
-        schemas = rows(connection, _SCHEMAS, name)
-    if schemas:
-        members.update(tables.in_schemas(connection, schemas))
-    return Published(everything, via_root, frozenset(unpublished), frozenset(members))
+    return find(subject.connection, subject.form.publication)
+
+
+def _members(subject: Subject, found: Definition) -> set[TableName]:
+    """The tables that are in it now, by name or with their schema."""
+    schemas = tables.user_schemas(subject.connection) if found.all_tables else sorted(found.schemas)
+    by_schema = tables.in_schemas(subject.connection, schemas) if schemas else []
+    return {*found.tables, *by_schema}
 
 
 def publication(subject: Subject) -> Result:
@@ -74,7 +42,7 @@ def publication(subject: Subject) -> Result:
             f"there is no publication {name}: no change is captured",
             "stop the source, then run pulumi preview, which says how to go on",
         )
-    what = "all tables" if found.everything else f"{len(found.tables):,} tables"
+    what = "all tables" if found.all_tables else f"{len(_members(subject, found)):,} tables"
     return ok(f"{name} holds {what}")
 
 
@@ -83,15 +51,16 @@ def published_tables(subject: Subject) -> Result | None:
     found = published(subject)
     if found is None:
         return None
+    members = _members(subject, found)
     if subject.plan.capture.get("tables"):
-        missing = sorted(set(subject.captured) - found.tables)
+        missing = sorted(set(subject.captured) - members)
         if missing:
             return failed(
                 f"captured, and not published: {listed(missing)}",
                 "run pulumi up, then snapshot these tables",
             )
-    extra = sorted(found.tables - set(subject.captured) - subject.form.own_tables)
-    if extra and not found.everything:
+    extra = sorted(members - set(subject.captured) - subject.form.own_tables)
+    if extra and not found.all_tables:
         return warning(
             f"published, and not captured by the stack: {listed(extra)}",
             "run pulumi up, which takes them out, or add them to `capture`",
@@ -105,7 +74,7 @@ def new_tables(subject: Subject) -> Result | None:
     if found is None or subject.plan.schemas is None:
         return None
     there = tables.in_schemas(subject.connection, subject.plan.schemas)
-    rest = sorted(set(there) - found.tables - set(subject.form.own_tables))
+    rest = sorted(set(there) - _members(subject, found) - set(subject.form.own_tables))
     if not rest:
         return ok("every table of the captured schemas is published")
     if subject.plan.capture.get("tables"):
@@ -118,23 +87,79 @@ def new_tables(subject: Subject) -> Result | None:
 
 
 def publication_options(subject: Subject) -> Result | None:
-    """Every kind of change is published, and partitioned tables as their root."""
+    """It passes on the changes that the stack asks for, partitioned tables as their root."""
     found = published(subject)
     if found is None:
         return None
-    remedy = "run pulumi up --refresh, which sets it again"
-    if found.unpublished & _NEEDED:
-        return failed(f"{_kinds(found.unpublished)} are not published: they are lost", remedy)
-    if found.unpublished:
-        return warning(f"{_kinds(found.unpublished)} is not published", remedy)
-    if not found.via_root and _partitioned(subject):
-        return warning(
-            "publish_via_partition_root is off, and partitioned tables are captured: their changes "
-            "come under the partitions' names",
-            "turn it on while the source is stopped and drained",
+    asked = set(subject.plan.publication_options.publish)
+    if not capabilities.has("publishing TRUNCATE", subject.version):
+        asked.discard("truncate")
+    lacking = asked.difference(found.publish)
+    if lacking & _NEEDED:
+        return failed(f"{_kinds(lacking)} are not published: they are lost", _REMEDY)
+    if lacking:
+        return warning(f"{_kinds(lacking)} is not published", _REMEDY)
+    differences = list(_differences(subject, found))
+    if differences:
+        return warning("; ".join(differences), _REMEDY)
+    roots = "roots stand for" if found.via_partition_root else "no root stands for"
+    return ok(f"published, as asked for: {_kinds(found.publish)}; {roots} partitions")
+
+
+def _differences(subject: Subject, found: Definition) -> Iterator[str]:
+    """What is not as asked for, though nothing is lost by it."""
+    asked = subject.plan.publication_options
+    more = set(found.publish).difference(asked.publish)
+    if more:
+        yield f"{_kinds(more)} is published, and not asked for"
+    if found.via_partition_root != asked.via_partition_root and _partitioned(subject):
+        yield (
+            "publish_via_partition_root is on, and not asked for"
+            if found.via_partition_root
+            else "publish_via_partition_root is off, and partitioned tables are captured: their "
+            "changes come under the partitions' names"
         )
-    root = "roots stand for partitions" if found.via_root else "no partitioned table is captured"
-    return ok(f"every kind of change is published; {root}")
+    if found.generated_columns != asked.generated_columns:
+        yield (
+            f"generated columns that are published: {found.generated_columns}, asked for: "
+            f"{asked.generated_columns}"
+        )
+    if asked.tables_in_schema and not found.schemas:
+        yield "tables are listed one by one, though tablesInSchema is set"
+    if found.schemas and not asked.tables_in_schema:
+        yield "it holds whole schemas, though tablesInSchema is not set"
+
+
+def restrictions(subject: Subject) -> Result | None:
+    """Column lists and row filters are on the tables that the stack has them for."""
+    found = published(subject)
+    if found is None:
+        return None
+    asked = subject.plan.publication_options
+    columns, filters = column_lists(asked.columns), parsed(asked.row_filters)
+    if not (columns or filters or found.columns or found.filters):
+        return None
+    # How the server shows a filter differs from how it was written: `up` compares what it says.
+    differences = [
+        *(
+            f"{table} is published with {_listed(found, table)}, other than asked for"
+            for table in sorted({*columns, *found.columns})
+            if columns.get(table) != found.columns.get(table)
+        ),
+        *(f"{table} lacks its row filter" for table in sorted(filters.difference(found.filters))),
+        *(
+            f"{table} has a row filter that nobody asked for"
+            for table in sorted(set(found.filters) - filters)
+        ),
+    ]
+    if differences:
+        return failed(listed(differences, 5), _REMEDY)
+    return ok(f"as asked for: {len(columns):,} column lists, {len(filters):,} row filters")
+
+
+def _listed(found: Definition, table: TableName) -> str:
+    columns = found.columns.get(table)
+    return f"the columns {listed(columns)}" if columns else "every column"
 
 
 def form_tables(subject: Subject) -> Result | None:
@@ -142,7 +167,7 @@ def form_tables(subject: Subject) -> Result | None:
     found = published(subject)
     if found is None or not subject.form.tables:
         return None
-    now = {_plain(table) for table in found.tables - subject.form.own_tables}
+    now = {_plain(table) for table in _members(subject, found) - subject.form.own_tables}
     then = set(subject.form.tables)
     differences = [
         *(f"{name} is published and not in the form" for name in sorted(now - then)),
@@ -163,7 +188,7 @@ def _partitioned(subject: Subject) -> bool:
 
 
 def _kinds(kinds: Iterable[str]) -> str:
-    return ", ".join(sorted(kinds))
+    return ", ".join(sorted(kinds)).upper()
 
 
 def _plain(table: TableName) -> str:

@@ -81,6 +81,8 @@ def row_level_security(subject: Subject) -> Result:
 
 def replica_identity(subject: Subject) -> Result:
     """UPDATE and DELETE work on every captured table, which publishing makes a condition."""
+    if not {"update", "delete"} & set(subject.plan.publication_options.publish):
+        return ok("neither UPDATE nor DELETE is to be published, so no table needs one")
     allowed = {TableName.parse(name) for name in subject.plan.allow_without_identity}
     try:
         check_identities(subject.connection, subject.captured, allowed)
@@ -95,6 +97,7 @@ def full_identity(subject: Subject) -> Result | None:
     if wanted is None:
         return None
     chosen = captured_now(subject.connection, wanted, subject.form.own_tables)
+    chosen = [table for table in chosen if str(table) not in subject.plan.identity_indexes]
     family = tables.with_partitions(subject.connection, chosen)
     found = rows(subject.connection, _NOT_FULL, *_columns(family))
     if not found:

@@ -1,0 +1,129 @@
+"""doctor: the publication holds what the stack asks for, in each of the ways to ask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from tests.database.doctor_support import Connector
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Shop
+
+
+@pytest.fixture
+def connector(shop: Shop) -> Iterator[Connector]:
+    found = Connector(shop)
+    found.make_ready()
+    yield found
+    found.remove()
+
+
+def test_new_table_of_a_captured_schema(connector: Connector, shop: Shop) -> None:
+    connector.settings["capture"] = {"schemas": ["public", "sales"]}
+    assert connector.said("new-tables")[0] == "ok"
+    shop.run("CREATE TABLE sales.invoices (id int PRIMARY KEY)")
+    assert connector.said("new-tables") == (
+        "warning",
+        "new in the captured schemas, and not published yet: sales.invoices",
+    )
+    assert connector.said("published-tables")[0] == "ok"
+
+
+def test_publication_for_all_tables(connector: Connector, shop: Shop) -> None:
+    connector.settings["capture"] = {"allTables": True}
+    connector.form = replace(connector.form, tables=())
+    shop.run(
+        "DROP PUBLICATION streamkap_pub",
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root)",
+        superuser=True,
+    )
+    assert connector.said("publication") == ("ok", "streamkap_pub holds all tables")
+    assert connector.said("published-tables")[0] == "ok"
+    assert connector.said("signal-table")[0] == "ok"
+    checks = {finding.check for finding in connector.report().findings}
+    assert not checks & {"new-tables", "form-tables"}
+
+
+def test_publication_of_schemas(connector: Connector, shop: Shop) -> None:
+    shop.run(
+        "DROP PUBLICATION streamkap_pub",
+        "CREATE PUBLICATION streamkap_pub FOR TABLES IN SCHEMA public, sales, streamkap",
+        superuser=True,
+    )
+    assert connector.said("published-tables")[0] == "ok"
+    assert connector.said("heartbeat-table")[0] == "ok"
+    assert connector.said("publication-options")[1] == (
+        "it holds whole schemas, though tablesInSchema is not set"
+    )
+    connector.settings |= {"capture": {"schemas": ["public", "sales"]}, "tablesInSchema": True}
+    assert connector.said("publication-options")[0] == "ok"
+    assert connector.said("published-tables")[0] == "ok"
+
+
+def test_settings_of_the_publication_count(connector: Connector, shop: Shop) -> None:
+    """What the stack asks for is as it should be, and nothing else is."""
+    shop.run("ALTER PUBLICATION streamkap_pub SET (publish = 'insert')")
+    assert connector.said("publication-options")[0] == "failed"
+    connector.settings["publish"] = ["insert"]
+    assert connector.said("publication-options") == (
+        "ok",
+        "published, as asked for: INSERT; roots stand for partitions",
+    )
+    shop.run("ALTER TABLE public.orders REPLICA IDENTITY NOTHING")
+    assert connector.said("replica-identity")[0] == "ok"
+    shop.run("ALTER PUBLICATION streamkap_pub SET (publish = 'insert, truncate')")
+    assert connector.said("publication-options") == (
+        "warning",
+        "TRUNCATE is published, and not asked for",
+    )
+
+
+def test_partition_root_is_as_the_stack_wants_it(connector: Connector, shop: Shop) -> None:
+    connector.settings["publishViaPartitionRoot"] = False
+    assert connector.said("publication-options")[0] == "ok"  # no partitioned table is captured
+    shop.run(
+        "DROP TABLE sales.orders",
+        "CREATE TABLE sales.orders (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+    )
+    assert connector.said("publication-options") == (
+        "warning",
+        "publish_via_partition_root is on, and not asked for",
+    )
+    shop.run("ALTER PUBLICATION streamkap_pub SET (publish_via_partition_root = false)")
+    assert connector.said("publication-options")[0] == "ok"
+
+
+def test_column_lists_and_row_filters_are_the_stack_s(connector: Connector, shop: Shop) -> None:
+    connector.settings["columns"] = {"public.orders": ["note", "id"]}
+    connector.settings["rowFilters"] = {"sales.orders": "id > 0"}
+    assert connector.said("restrictions") == (
+        "failed",
+        "public.orders is published with every column, other than asked for, sales.orders lacks "
+        "its row filter",
+    )
+    rest = "streamkap.streamkap_signal, streamkap.streamkap_heartbeat"
+    shop.run(
+        "ALTER PUBLICATION streamkap_pub SET TABLE public.orders (id, note),"
+        f" sales.orders WHERE (id > 0), {rest}"
+    )
+    assert connector.said("restrictions") == (
+        "ok",
+        "as asked for: 1 column lists, 1 row filters",
+    )
+    connector.settings["columns"] = connector.settings["rowFilters"] = {}
+    assert connector.said("restrictions") == (
+        "failed",
+        "public.orders is published with the columns id, note, other than asked for, sales.orders "
+        "has a row filter that nobody asked for",
+    )
+
+
+def test_table_with_an_index_need_not_be_full(connector: Connector, shop: Shop) -> None:
+    shop.run("ALTER TABLE sales.orders REPLICA IDENTITY FULL")
+    connector.settings["replicaIdentityFull"] = True
+    assert "not FULL on public.orders" in connector.said("full-identity")[1]
+    connector.settings["replicaIdentityIndex"] = {"public.orders": "orders_pkey"}
+    assert connector.said("full-identity")[0] == "ok"
