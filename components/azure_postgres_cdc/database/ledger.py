@@ -51,13 +51,13 @@ def read(connection: Connection, publication: str) -> Ledger:
     """A publication's record; an empty one where there is none."""
     for name, comment in rows(connection, _COMMENTS):
         if name == publication:
-            return _parsed(comment)
+            return parsed(comment)
     return Ledger()
 
 
 def read_all(connection: Connection) -> dict[str, Ledger]:
     """The record of every publication of the database."""
-    return {name: _parsed(comment) for name, comment in rows(connection, _COMMENTS)}
+    return {name: parsed(comment) for name, comment in rows(connection, _COMMENTS)}
 
 
 def write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
@@ -66,13 +66,19 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
     Needs the publication's ownership.
     """
     comments = dict(rows(connection, _COMMENTS))
-    lines = list(_foreign(comments.get(publication, "")))
+    text = text_of(ledger, comments.get(publication, ""), mark=mark)
+    value = sql.Literal(text) if text else sql.SQL("NULL")
+    connection.execute(
+        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(publication), value)
+    )
+
+
+def text_of(ledger: Ledger, comment: str, *, mark: bool = False) -> str:
+    """A comment with this record in it."""
+    lines = list(_foreign(comment))
     if mark or ledger != Ledger():
         lines.append(_MARK + json.dumps(_values(ledger), separators=(",", ":")))
-    text = sql.Literal("\n".join(lines)) if lines else sql.SQL("NULL")
-    connection.execute(
-        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(publication), text)
-    )
+    return "\n".join(lines)
 
 
 def _foreign(comment: str) -> Iterator[str]:
@@ -90,7 +96,8 @@ def _values(ledger: Ledger) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def _parsed(comment: str) -> Ledger:
+def parsed(comment: str) -> Ledger:
+    """The record in a comment; an empty one where there is none."""
     for line in comment.splitlines():
         if line.startswith(_MARK):
             try:
@@ -101,6 +108,6 @@ def _parsed(comment: str) -> Ledger:
                     needs_snapshot=dict(found.get("needsSnapshot", {})),
                     stack=str(found.get("stack", "")),
                 )
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more
     return Ledger()
