@@ -94,6 +94,19 @@ def test_slot_whose_peek_fails_says_that_it_is_there(
     assert found(shop, name)
 
 
+def test_slot_that_is_far_behind_is_adopted_without_a_peek(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peek decodes all that it retains."""
+    monkeypatch.setattr(slot_creation, "_PEEK_AT_MOST", 0)
+    monkeypatch.setattr(slot_creation, "_PEEK", "SELECT 'no peek', %s, %s FROM nothing")
+    shop.run(f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")
+    before = found(shop, name)
+    managed.up()
+    assert managed.up() == []
+    assert found(shop, name) == before
+
+
 def test_slot_that_fits_is_adopted_where_it_stands(shop: Shop, managed: Managed, name: str) -> None:
     with shop.server.connect(shop.name) as connection:
         connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
