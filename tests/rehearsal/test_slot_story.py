@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from support import PROJECT
 
 from azure_postgres_rehearsal.rehearsal import Rehearsal
@@ -13,6 +14,7 @@ DATABASE: dict[str, Any] = {"name": "shop", "capture": {"tables": ["public.order
 STACK = {"server": {"management": "none"}, "databases": [DATABASE]}
 
 
+@pytest.mark.full
 def test_slot_that_was_made_again_stops_everything_until_it_is_acknowledged() -> None:
     with Rehearsal(PROJECT, "local", settings=STACK) as rehearsal:
         execute(rehearsal, "CREATE TABLE public.orders (id int PRIMARY KEY)")
