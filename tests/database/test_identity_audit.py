@@ -87,6 +87,6 @@ def test_many_allowed_tables_are_looked_up_together(shop: Shop, count: int) -> N
     with connect(shop.connection, shop.name) as connection:
         began = time.monotonic()
         check_identities(connection, tables, set(tables))
-        assert time.monotonic() - began < 0.5 + count / 5000
+        assert time.monotonic() - began < 2 + count / 2500
         with pytest.raises(CdcError, match=r"^public\.t7: no primary key"):
             check_identities(connection, tables, {*tables} - {tables[7]})

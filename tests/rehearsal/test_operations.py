@@ -129,6 +129,7 @@ def test_what_breaks_is_found(stack: Rehearsal) -> None:
     assert status == 1
     assert {where for where, item in found.items() if item["state"] == "failed"} == {
         ("shop", "slot"),
+        ("shop", "continuity"),
         ("shop", "tables-readable"),
         ("shop", "signal-writable"),
     }

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
 from support import PROJECT
 
 from azure_postgres_rehearsal.rehearsal import Rehearsal
@@ -63,6 +64,7 @@ def costs(tables: int) -> dict[str, Cost]:
         return found | {"10 added": up(rehearsal)}
 
 
+@pytest.mark.full
 def test_nothing_grows_with_the_number_of_tables() -> None:
     few, many = costs(10), costs(500)
     assert {name: cost.changed for name, cost in many.items()} == {

@@ -151,9 +151,9 @@ def test_a_connection_that_is_ended_while_they_are_counted_is_a_warning(
     monkeypatch.setattr("azure_postgres_cdc.azure.restart.rows", ended)
     first = stack.up(restart="never")
     assert "A restart ends every connection to the server for about a minute. Rem" in first.error
-    assert first.lines[-1] == (
-        "warning: cannot count the connections that a restart would end: terminating connection"
-    )
+    warning = first.lines[-1]
+    assert warning.startswith("warning: cannot count the connections that a restart would end: ")
+    assert "terminating connection" in warning
 
 
 def test_an_up_waits_for_an_operation_of_somebody_else(azure: EmulatedAzure, stack: Stack) -> None:
