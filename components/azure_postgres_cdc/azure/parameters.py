@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NotRequired, TypedDict
+from typing import TypedDict
 
 from azure_postgres_cdc import capabilities
 
@@ -60,14 +60,6 @@ class ExactlyArgs(TypedDict):
 
     exactly: str | int | float | bool
     """The value."""
-
-
-class RequirementProps(TypedDict):
-    """A requirement as a property of a resource."""
-
-    name: str
-    value: str
-    exactly: NotRequired[bool]
 
 
 @dataclass(frozen=True)

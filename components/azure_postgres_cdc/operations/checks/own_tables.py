@@ -13,7 +13,6 @@ from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted
-from azure_postgres_cdc.operations.checks.publication import published
 from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok
 from azure_postgres_cdc.operations.subject import Subject
 
@@ -58,7 +57,7 @@ def _as_expected(
     fault = provider.fault(subject.connection, table.schema)
     if fault:
         return from_error(CdcError(fault))
-    found = published(subject)
+    found = subject.published
     if found is not None and table not in found:
         return failed(
             f"{table} is not in the publication: what is written to it never reaches the connector",

@@ -6,24 +6,13 @@ from collections.abc import Iterable, Iterator
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
-from azure_postgres_cdc.database.connection import rows
-from azure_postgres_cdc.database.publication_catalog import Definition, column_lists, find, parsed
+from azure_postgres_cdc.database.publication_catalog import Definition, column_lists, parsed
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
 
-_PARTITIONED = """
-SELECT count(*) FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
-JOIN pg_namespace n ON n.nspname = wanted.schema
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name WHERE c.relkind = 'p'
-"""
 _NEEDED = frozenset({"insert", "update", "delete"})
 _REMEDY = "run pulumi up, which sets it again or says how to go on"
-
-
-def published(subject: Subject) -> Definition | None:
-    """The connector's publication; None where there is none."""
-    return find(subject.connection, subject.form.publication)
 
 
 def _members(subject: Subject, found: Definition) -> set[TableName]:
@@ -36,7 +25,7 @@ def _members(subject: Subject, found: Definition) -> set[TableName]:
 def publication(subject: Subject) -> Result:
     """It is there."""
     name = quoted(subject.form.publication)
-    found = published(subject)
+    found = subject.published
     if found is None:
         return failed(
             f"there is no publication {name}: no change is captured",
@@ -48,7 +37,7 @@ def publication(subject: Subject) -> Result:
 
 def published_tables(subject: Subject) -> Result | None:
     """It holds what the stack captures by name, and nothing else."""
-    found = published(subject)
+    found = subject.published
     if found is None:
         return None
     members = _members(subject, found)
@@ -70,7 +59,7 @@ def published_tables(subject: Subject) -> Result | None:
 
 def new_tables(subject: Subject) -> Result | None:
     """Tables of the captured schemas that are not published."""
-    found = published(subject)
+    found = subject.published
     if found is None or subject.plan.schemas is None:
         return None
     there = tables.in_schemas(subject.connection, subject.plan.schemas)
@@ -88,7 +77,7 @@ def new_tables(subject: Subject) -> Result | None:
 
 def publication_options(subject: Subject) -> Result | None:
     """It passes on the changes that the stack asks for, partitioned tables as their root."""
-    found = published(subject)
+    found = subject.published
     if found is None:
         return None
     asked = set(subject.plan.publication_options.publish)
@@ -132,7 +121,7 @@ def _differences(subject: Subject, found: Definition) -> Iterator[str]:
 
 def restrictions(subject: Subject) -> Result | None:
     """Column lists and row filters are on the tables that the stack has them for."""
-    found = published(subject)
+    found = subject.published
     if found is None:
         return None
     asked = subject.plan.publication_options
@@ -164,7 +153,7 @@ def _listed(found: Definition, table: TableName) -> str:
 
 def form_tables(subject: Subject) -> Result | None:
     """The connector's form lists what is published now."""
-    found = published(subject)
+    found = subject.published
     if found is None or not subject.form.tables:
         return None
     now = {_plain(table) for table in _members(subject, found) - subject.form.own_tables}
@@ -182,9 +171,7 @@ def form_tables(subject: Subject) -> Result | None:
 
 
 def _partitioned(subject: Subject) -> bool:
-    schemas = [table.schema for table in subject.captured]
-    names = [table.name for table in subject.captured]
-    return bool(rows(subject.connection, _PARTITIONED, schemas, names)[0])
+    return any(table.kind == "p" for table in tables.describe(subject.connection, subject.captured))
 
 
 def _kinds(kinds: Iterable[str]) -> str:

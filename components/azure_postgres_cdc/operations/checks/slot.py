@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from azure_postgres_cdc.database.connection import rows
 from azure_postgres_cdc.database.slot_catalog import PLUGIN
 from azure_postgres_cdc.errors import CdcError
@@ -17,17 +15,6 @@ RETAINED_WARNING_SHARE = 0.2
 LAG_WARNING_BYTES = GIB
 LAG_WARNING_SECONDS = 300
 
-# As JSON, because not every version has every column.
-_FIND = """
-SELECT to_jsonb(s) || jsonb_build_object(
-    'lag', pg_wal_lsn_diff(now.lsn, confirmed_flush_lsn),
-    'retained', pg_wal_lsn_diff(now.lsn, restart_lsn),
-    'inactive_seconds', extract(epoch FROM
-        clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint)
-FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                                          ELSE pg_current_wal_lsn() END) AS now(lsn)
-WHERE slot_name = %s
-"""
 # The last confirmed position's age; null once the connector has caught up and the server is quiet.
 _BEHIND = """
 SELECT extract(epoch FROM coalesce(flush_lag, replay_lag, write_lag))::float
@@ -36,15 +23,9 @@ FROM pg_stat_replication WHERE pid = %s
 _GO_ON = "stop the source, then run pulumi preview, which says what is lost and how to go on"
 
 
-def find(subject: Subject) -> dict[str, Any] | None:
-    """The slot as PostgreSQL shows it, with `lag`, `retained` (bytes) and `inactive_seconds`."""
-    found = rows(subject.connection, _FIND, subject.form.slot)
-    return found[0] if found else None
-
-
 def slot(subject: Subject) -> Result:
     """It is there, logical, of pgoutput, and of this database."""
-    form, found = subject.form, find(subject)
+    form, found = subject.form, subject.slot
     if found is None:
         return failed(
             f"there is no slot {form.slot}: every change since the connector's last position is "
@@ -63,7 +44,7 @@ def slot(subject: Subject) -> Result:
 
 def slot_valid(subject: Subject) -> Result | None:
     """PostgreSQL still holds all the WAL that the slot needs."""
-    found = find(subject)
+    found = subject.slot
     if found is None:
         return None
     status = found.get("wal_status", "reserved")
@@ -84,7 +65,7 @@ def slot_valid(subject: Subject) -> Result | None:
 
 def slot_active(subject: Subject) -> Result | None:
     """Somebody reads it."""
-    found = find(subject)
+    found = subject.slot
     if found is None:
         return None
     if found["active"]:
@@ -99,7 +80,7 @@ def slot_active(subject: Subject) -> Result | None:
 
 def lag(subject: Subject) -> Result | None:
     """How far the connector's confirmed position is behind the server, in bytes and seconds."""
-    found = find(subject)
+    found = subject.slot
     if found is None or found["lag"] is None:
         return None
     behind = max(0, int(found["lag"]))
@@ -117,7 +98,7 @@ def lag(subject: Subject) -> Result | None:
 
 def retained_wal(subject: Subject) -> Result | None:
     """The WAL that the slot keeps the server from removing."""
-    found = find(subject)
+    found = subject.slot
     if found is None or found["retained"] is None:
         return None
     retained = max(0, int(found["retained"]))

@@ -7,7 +7,7 @@ import time
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.operations.checks.slot import duration, find, size
+from azure_postgres_cdc.operations.checks.slot import duration, size
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
 
@@ -47,7 +47,7 @@ def storage(subject: Subject) -> Result:
 
 def time_to_full(subject: Subject) -> Result | None:
     """When a slot that nobody reads will have filled the storage, at the average rate of WAL."""
-    found = find(subject)
+    found = subject.slot
     if found is None:
         return None
     if found["active"]:
