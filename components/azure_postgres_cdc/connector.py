@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -51,7 +53,7 @@ def connector_settings(
     slot: str,
     publication: str,
     schemas: Sequence[str] | None,
-    tables: pulumi.Input[Sequence[str]],
+    tables: pulumi.Input[str],
     form: FormArgs,
 ) -> dict[str, Any]:
     """The form's fields in the page's order. Only the password is a secret."""
@@ -77,3 +79,18 @@ def connector_settings(
         "schemas": schemas,
         "tables": tables,
     }
+
+
+def bulk_upload(names: Iterable[str]) -> str:
+    """The file that the form takes its tables from: one `schema.table` a row, no header.
+
+    One text, because the engine takes its time over each item of a list.
+    """
+    file = io.StringIO()
+    csv.writer(file, lineterminator="\n").writerows([name] for name in names)
+    return file.getvalue()
+
+
+def uploaded(text: str) -> tuple[str, ...]:
+    """The names out of such a file."""
+    return tuple(row[0] for row in csv.reader(io.StringIO(text, newline="")) if row)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-import psycopg
 import pulumi
+
+from azure_postgres_cdc.driver import psycopg
 
 
 class CdcError(pulumi.RunError):

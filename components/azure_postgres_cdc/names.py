@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import NamedTuple
 
-from psycopg import sql
+from azure_postgres_cdc.driver import sql
 
 # The names of the page. The connector recognises the two tables by these names only.
 SIGNAL_TABLE = "streamkap_signal"
@@ -24,8 +24,10 @@ MAX_BYTES = 63
 
 _NO_ROLES = frozenset({"public", "none", "current_role", "current_user", "session_user"})
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
+# All but the ASCII that is no letter, digit, underscore or dollar: a range up to U+10FFFF would
+# take milliseconds to compile.
 _QUOTED_OR_PLAIN = re.compile(
-    r'"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[A-Za-z_\u0080-\U0010ffff][\w$\u0080-\U0010ffff]*)'
+    r'"(?P<quoted>(?:[^"]|"")+)"|(?P<plain>[^\x00-@\[-^`{-\x7f][^\x00-#%-/:-@\[-^`{-\x7f]*)'
 )
 # PostgreSQL folds nothing but these in a multi-byte encoding such as UTF-8.
 _FOLDED = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
@@ -66,6 +68,12 @@ def quoted(name: str) -> str:
     if _NEEDS_NO_QUOTES.fullmatch(name):
         return name
     return '"' + name.replace('"', '""') + '"'
+
+
+def unquoted(text: str) -> str:
+    """A table's name as connectors spell it: `schema.table` without SQL's quotes."""
+    table = TableName.parse(text)
+    return f"{table.schema}.{table.name}"
 
 
 class TableName(NamedTuple):

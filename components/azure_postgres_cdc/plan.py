@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NotRequired, TypedDict
 
-from azure_postgres_cdc.connector import FormArgs
+from azure_postgres_cdc.connector import FormArgs, bulk_upload
 from azure_postgres_cdc.database.capture import (
     CaptureArgs,
     capture_fault,
@@ -27,6 +27,7 @@ from azure_postgres_cdc.names import (
     identifier_fault,
     quoted,
     slot_fault,
+    unquoted,
 )
 from azure_postgres_cdc.publication_options import (
     PublicationArgs,
@@ -128,10 +129,14 @@ class Plan:
         """The captured schemas; None for all of them."""
         return captured_schemas(self.capture)
 
-    def captured_tables(self, published: str | None) -> list[str]:
-        """The published tables without our own: roots, never partitions; without SQL's quotes."""
-        names = map(TableName.parse, unpack(published) or ())
-        return [f"{table.schema}.{table.name}" for table in names if table not in self.own_tables]
+    def captured_tables(self, published: str | None) -> str:
+        """The form's tables: what is published without our own, roots and never partitions.
+
+        Without SQL's quotes, which few names have: ten thousand need not be taken apart.
+        """
+        own = set(map(str, self.own_tables))
+        names = [name for name in unpack(published) or () if name not in own]
+        return bulk_upload(unquoted(name) if '"' in name else name for name in names)
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:
@@ -155,11 +160,6 @@ def own_table_schemas(plans: Sequence[Plan]) -> set[str]:
     return {table.schema for plan in plans for table in plan.own_tables}
 
 
-def captured_by(plans: Sequence[Plan]) -> set[str]:
-    """The schemas that any of the connectors captures by name."""
-    return {schema for plan in plans for schema in plan.schemas or ()}
-
-
 def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> RoleAccess:
     """What a role needs for all connectors that use it: what any of them asks for.
 
@@ -167,18 +167,26 @@ def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> 
     """
     mine = [plan for plan in plans if plan.role == role]
     everything = any(plan.schemas is None for plan in mine)
-    captured = frozenset(schema for plan in mine for schema in plan.schemas or ())
+    captured = _captured_by(mine)
+    writes = own_table_schemas(mine)
     return RoleAccess(
         role=role,
         captured=None if everything else captured,
-        writes=frozenset(own_table_schemas(mine)),
+        writes=frozenset(writes),
+        own_schemas=frozenset(writes - _captured_by(plans) - {"public"}),
         captures=tuple(plan.capture for plan in mine),
         owners=tuple(sorted({owner for plan in mine for owner in plan.owners})),
         discover_owners=any(plan.discover_owners for plan in mine),
         create=any(plan.grants.get("create", True) for plan in mine),
         table_grants=_table_grants(mine),
         users=() if bypass_rls else tuple(sorted({plan.user for plan in mine})),
+        read_only=any(plan.read_only for plan in mine),
     )
+
+
+def _captured_by(plans: Sequence[Plan]) -> frozenset[str]:
+    """The schemas that any of the connectors captures by name."""
+    return frozenset(schema for plan in plans for schema in plan.schemas or ())
 
 
 def _table_grants(plans: Sequence[Plan]) -> str:

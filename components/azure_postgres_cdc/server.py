@@ -32,11 +32,7 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
 from azure_postgres_cdc.database.logins import ConnectorLogins, LoginArgs, WalSenderTimeout
-from azure_postgres_cdc.database.role import (
-    AdministratorReplication,
-    ConnectorRoles,
-    GeneratedPassword,
-)
+from azure_postgres_cdc.database.role import ConnectorRoles, GeneratedPassword
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.server_args import (
     CREATE,
@@ -48,6 +44,7 @@ from azure_postgres_cdc.server_args import (
     restart_rules,
     users_of,
 )
+from azure_postgres_cdc.turns import Turns
 
 
 @dataclass(frozen=True)
@@ -81,6 +78,8 @@ class CdcServer(pulumi.ComponentResource):
     """A standby keeps copies of the slots that ask for it."""
     storage_gib: pulumi.Input[float] | None = None
     """How large the storage is; None for a server that another tool owns."""
+    turns: Turns
+    """When each of the server's databases has its turn."""
     network: pulumi.Output[dict[str, Any]] | None = None
     """How the connector reaches a server in Azure: through firewall rules, or an SSH tunnel."""
 
@@ -93,17 +92,15 @@ class CdcServer(pulumi.ComponentResource):
         super().__init__("azure-postgres-cdc:index:CdcServer", name, None, opts)
         self._name = name
         self.users = users_of(args)
+        self.turns = Turns()
         self.connection: ConnectionArgs = args["connection"]
         self.database = args.get("database", DEFAULT_DATABASE)
         in_effect = self._in_effect(args) if args["management"] == NONE else self._manage(args)
         ready = self._databases(args.get("databases", ()), in_effect)
-        replication = AdministratorReplication(
-            f"{name}-administrator", self.connection, self.database, self._after(ready)
-        )
         self.provider = self._postgresql_provider()
         self.login = args.get("login", {})
         self.read_all_data = args.get("readAllData", ())
-        self.roles = self._roles(args, replication)
+        self.roles = self._roles(args, ready)
         if "keyVault" in args:
             password_secrets(name, args["keyVault"], self.roles.passwords, parent=self)
         self.register_outputs({"host": self.connection["host"], "users": sorted(self.users)})

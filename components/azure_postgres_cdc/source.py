@@ -6,17 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
-import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc.connector import connector_settings
 from azure_postgres_cdc.database.connection import DEFAULT_PORT
-from azure_postgres_cdc.database.grants import role_grants
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTable
 from azure_postgres_cdc.database.publication import Publication
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentity
+from azure_postgres_cdc.database.schema_access import SchemaAccess
 from azure_postgres_cdc.database.signal_table import SignalTable
 from azure_postgres_cdc.database.slot import ReplicationSlot
-from azure_postgres_cdc.database.table_owners import TableOwners
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.names import (
     DEFAULT_ROLE,
@@ -29,9 +27,7 @@ from azure_postgres_cdc.plan import (
     ConnectorArgs,
     Plan,
     access_of,
-    captured_by,
     faults_of,
-    own_table_schemas,
 )
 from azure_postgres_cdc.server import CdcServer
 
@@ -72,60 +68,34 @@ class CdcSource(pulumi.ComponentResource):
         self._database = args["database"]
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
         self._slots = [plan.slot for plan in plans]
-        owners = self._owners(plans)
-        schemas = self._own_schemas(plans)
-        grants = self._grants(plans, [owners, *schemas])
+        grants = self._grants(plans)
         # Read-only connectors have no tables of their own, so the grants are always in the chain.
         ready = [*grants, *self._own_tables(plans, grants)]
         ready += self._replica_identity(plans, ready)
-        self.connectors = [self._connector(plan, ready) for plan in plans]
+        publications = [self._publication(plan, ready) for plan in plans]
+        slots = [self._slot(*pair) for pair in zip(plans, publications, strict=True)]
+        self._server.turns.end(slots[-1])
+        self.connectors = [self._form(*pair) for pair in zip(plans, publications, strict=True)]
         # Not the forms themselves: the program exports them, and ten thousand tables travel once.
         self.register_outputs({"connectors": [form["name"] for form in self.connectors]})
 
-    def _owners(self, plans: Sequence[Plan]) -> pulumi.Resource:
-        """Whoever owns the captured schemas' tables, looked at before anything is granted."""
-        schemas = (
-            None if any(plan.schemas is None for plan in plans) else sorted(captured_by(plans))
-        )
-        return TableOwners(
-            f"{self._name}-owners",
-            self._connection,
-            self._database,
-            schemas,
-            self._options(self._server.roles.resources),
-            read_only=any(plan.read_only for plan in plans),
-        )
-
-    def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
-        """The schemas of the connector's tables, where they are not the application's."""
-        return [
-            postgresql.Schema(
-                f"{self._name}-{schema}",
-                name=schema,
-                database=self._database,
-                opts=self._options(self._server.roles.resources, plugin=True),
-            )
-            for schema in sorted(own_table_schemas(plans) - captured_by(plans) - {"public"})
-        ]
-
-    def _grants(
-        self, plans: Sequence[Plan], before: Sequence[pulumi.Resource]
-    ) -> list[pulumi.Resource]:
+    def _grants(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
         """Each role's grants, once, however many connectors use the role.
 
-        After the users and one role after the other: the plugin locks a role and then its
-        members in no order, so that work on roles with common members can deadlock.
+        One role after the other, so that two of them do not make the same schema at once.
         """
         made: list[pulumi.Resource] = []
+        database = self._server.turns.begin(self._database)
         for role in sorted({plan.role for plan in plans}):
-            after = [*self._server.roles.resources, *before, *made]
-            made += role_grants(
-                self._name,
-                self._connection,
-                self._database,
-                access_of(role, plans, bypass_rls=self._server.login.get("bypassRls", False)),
-                opts=self._options(after),
-                plugin_opts=self._options(after, plugin=True),
+            access = access_of(role, plans, bypass_rls=self._server.login.get("bypassRls", False))
+            made.append(
+                SchemaAccess(
+                    f"{self._name}-schemas-{role}",
+                    self._connection,
+                    database,
+                    access,
+                    self._options([*self._server.roles.resources, *made]),
+                )
             )
         return made
 
@@ -171,9 +141,9 @@ class CdcSource(pulumi.ComponentResource):
             )
         ]
 
-    def _connector(self, plan: Plan, after: Sequence[pulumi.Resource]) -> dict[str, Any]:
-        """The publication, then the slot, then what goes into the connector's form."""
-        publication = Publication(
+    def _publication(self, plan: Plan, after: Sequence[pulumi.Resource]) -> Publication:
+        """Once the tables can be published: what is asked for is there, and can be updated."""
+        return Publication(
             f"{self._name}-{plan.publication}",
             self._connection,
             self._database,
@@ -188,7 +158,10 @@ class CdcSource(pulumi.ComponentResource):
             plan.slot,
             self._options(after, protect=True),
         )
-        ReplicationSlot(
+
+    def _slot(self, plan: Plan, publication: Publication) -> ReplicationSlot:
+        """After its publication, of which it passes on the changes."""
+        return ReplicationSlot(
             f"{self._name}-{plan.slot}",
             self._connection,
             self._database,
@@ -201,6 +174,9 @@ class CdcSource(pulumi.ComponentResource):
             storage_gib=self._server.storage_gib,
             opts=self._options([publication], protect=plan.slot_options.on_destroy == "refuse"),
         )
+
+    def _form(self, plan: Plan, publication: Publication) -> dict[str, Any]:
+        """What goes into the connector's form."""
         return connector_settings(
             hostname=self._connection["host"],
             port=self._connection.get("port", DEFAULT_PORT),
@@ -218,14 +194,9 @@ class CdcSource(pulumi.ComponentResource):
         )
 
     def _options(
-        self, after: Sequence[pulumi.Resource], *, plugin: bool = False, protect: bool = False
+        self, after: Sequence[pulumi.Resource], *, protect: bool = False
     ) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(
-            parent=self,
-            depends_on=[*after],
-            provider=self._server.provider if plugin else None,
-            protect=protect,
-        )
+        return pulumi.ResourceOptions(parent=self, depends_on=[*after], protect=protect)
 
 
 def _user_faults(

@@ -102,7 +102,7 @@ def form_of(server: EmbeddedPostgres, database: str, user: str, slot: str, **fie
             "readOnly": "No",
             "signalTableSchema": "streamkap",
             "heartbeatTableSchema": "streamkap",
-            "tables": ["public.orders", "sales.orders"],
+            "tables": "public.orders\nsales.orders\n",
             **fields,
         }
     )

@@ -17,7 +17,6 @@ from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
 from azure_postgres_cdc.database.schema_access import SchemaAccessProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
-from azure_postgres_cdc.database.table_owners import TableOwnersProvider
 from azure_postgres_cdc.dynamic import CdcProvider
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
@@ -29,7 +28,6 @@ ROLE = "streamkap_role"
 
 # Every kind of resource, as its constructor writes its properties.
 KINDS: dict[str, tuple[type[CdcProvider], dict[str, Any]]] = {
-    "owners": (TableOwnersProvider, {"schemas": ["sales"]}),
     "access": (
         SchemaAccessProvider,
         {"role": ROLE, "owners": ["cdc_admin"], "allSchemas": False, "schemas": ["sales"]},

@@ -12,7 +12,6 @@ from azure_postgres_cdc.database.connection import connect
 from azure_postgres_cdc.database.membership import acting_for, within_reach
 from azure_postgres_cdc.database.publication import PublicationProvider
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
-from azure_postgres_cdc.database.table_owners import TableOwnersProvider
 from azure_postgres_cdc.errors import CdcError
 
 if TYPE_CHECKING:
@@ -130,7 +129,6 @@ def test_member_of_the_administrator_is_out_of_reach(shop: Shop, owner: str) -> 
 def test_table_of_such_an_owner_is_published_readable_and_full(shop: Shop, owner: str) -> None:
     shop.run("CREATE TABLE app.mine (id int PRIMARY KEY)")
     before = memberships(shop)
-    shop.managed(TableOwnersProvider(), schemas=["app"]).up()
     identity = shop.managed(
         ReplicaIdentityProvider(),
         captures=json.dumps([{"tables": ["app.theirs"]}]),

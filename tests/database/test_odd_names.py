@@ -20,7 +20,6 @@ from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
 from azure_postgres_cdc.database.schema_access import SchemaAccessProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
-from azure_postgres_cdc.database.table_owners import TableOwnersProvider
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, role_fault
 from azure_postgres_cdc.plan import faults_of
 
@@ -117,7 +116,6 @@ def resources(shop: Shop, table: TableName, index: str, role: str, pub: str) -> 
     schema, admin = table.schema, shop.server.admin_user
     own = [str(TableName(schema, name)) for name in (SIGNAL_TABLE, HEARTBEAT_TABLE)]
     return [
-        shop.managed(TableOwnersProvider(), schemas=[schema]),
         shop.managed(
             SchemaAccessProvider(), role=role, owners=[admin], allSchemas=False, schemas=[schema]
         ),
@@ -223,7 +221,7 @@ def test_names_of_nothing_are_refused_in_one_line(
     if faults_of(shop.name, [connector]):
         return
     before = catalog(shop, "")
-    _, access, signal, _, identity, publication, _ = resources(shop, name, index, role, pub)
+    access, signal, _, identity, publication, _ = resources(shop, name, index, role, pub)
     assert "does not exist" in publication.refusal()
     assert "does not exist" in identity.refusal()
     assert "does not exist" in access.failure(access.up)

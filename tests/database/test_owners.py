@@ -89,12 +89,14 @@ def test_listed_owners_are_the_only_ones(shop: Shop, app: str) -> None:
 
 
 def test_stranger_s_table_is_left_alone_and_does_not_stop_the_others(shop: Shop, app: str) -> None:
+    managed = found(shop)
+    managed.up()
     shop.run(
         "CREATE TABLE sales.theirs (id int)",
+        "REVOKE ALL ON sales.theirs FROM streamkap_role",
         "ALTER TABLE sales.theirs OWNER TO azuresu",
         superuser=True,
     )
-    managed = found(shop)
     managed.up()
     assert not can_read(shop, "sales.theirs")
     assert can_read(shop, "sales.first")

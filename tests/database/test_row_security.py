@@ -19,7 +19,11 @@ ROLE = "streamkap_role"
 def user(shop: Shop) -> Iterator[str]:
     """A login in the group role."""
     name = f"reader_{shop.name}"
-    shop.run(f"CREATE ROLE {name} LOGIN IN ROLE {ROLE}", superuser=True)
+    shop.run(
+        f"CREATE ROLE {name} LOGIN IN ROLE {ROLE}",
+        f"GRANT {name} TO {shop.server.admin_user}",
+        superuser=True,
+    )
     shop.run(
         "CREATE TABLE public.orders (id int PRIMARY KEY)",
         "ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY",

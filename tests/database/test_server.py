@@ -13,7 +13,7 @@ import pytest
 from azure_postgres_cdc.database import effective_parameters
 from azure_postgres_cdc.database.connection import connect
 from azure_postgres_cdc.database.effective_parameters import EffectiveParametersProvider
-from azure_postgres_cdc.database.role import AdministratorReplicationProvider
+from azure_postgres_cdc.database.logins import ConnectorLoginsProvider
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
@@ -121,11 +121,22 @@ def test_waiting_does_not_wait_for_what_will_not_pass(shop: Shop) -> None:
 # The administrator's REPLICATION
 
 
+def logins(shop: Shop) -> Managed:
+    """As the resource's constructor writes its properties."""
+    return shop.managed(
+        ConnectorLoginsProvider(),
+        users=["streamkap_user"],
+        formerUsers=[],
+        bypassRls=False,
+        walSenderTimeout=False,
+        readAllData=False,
+    )
+
+
 def test_administrator_that_has_replication_is_left_alone(shop: Shop) -> None:
-    managed = shop.managed(AdministratorReplicationProvider(), user=shop.server.admin_user)
+    managed = logins(shop)
     managed.up()
-    assert managed.id == shop.server.admin_user
-    assert managed.refresh() == []
+    assert managed.refresh() == managed.up() == []
     managed.destroy()
     assert shop.value(
         "SELECT rolreplication FROM pg_roles WHERE rolname = %s", shop.server.admin_user
@@ -135,9 +146,7 @@ def test_administrator_that_has_replication_is_left_alone(shop: Shop) -> None:
 def test_administrator_that_may_not_take_replication_says_who_must_give_it(
     shop: Shop, unprepared: EmbeddedPostgres
 ) -> None:
-    managed = on(shop, unprepared).managed(
-        AdministratorReplicationProvider(), user=unprepared.admin_user
-    )
+    managed = logins(on(shop, unprepared))
     assert managed.failure(managed.up) == (
         "the administrator cdc_admin lacks REPLICATION, without which it can neither create "
         "replication slots nor the connector's user, and may not give it to itself. Remedy: run "
@@ -149,12 +158,25 @@ def test_superuser_needs_no_replication(shop: Shop, unprepared: EmbeddedPostgres
     other = on(shop, unprepared)
     other.run(f"ALTER ROLE {unprepared.admin_user} SUPERUSER", superuser=True)
     try:
-        other.managed(AdministratorReplicationProvider(), user=unprepared.admin_user).up()
+        logins(other).up()
     finally:
         other.run(f"ALTER ROLE {unprepared.admin_user} NOSUPERUSER", superuser=True)
     assert not other.value(
         "SELECT rolreplication FROM pg_roles WHERE rolname = %s", unprepared.admin_user
     )
+
+
+def test_replication_that_the_administrator_has_lost_is_asked_for_again(
+    shop: Shop, unprepared: EmbeddedPostgres
+) -> None:
+    other = on(shop, unprepared)
+    admin = unprepared.admin_user
+    other.run(f"ALTER ROLE {admin} REPLICATION", superuser=True)
+    managed = logins(other)
+    managed.up()
+    other.run(f"ALTER ROLE {admin} NOREPLICATION", superuser=True)
+    assert managed.preview() == ["administratorLacks"]
+    assert "ALTER ROLE cdc_admin REPLICATION" in managed.failure(managed.up)
 
 
 # A way in

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-
-from azure_postgres_cdc.database.table_owners import TableOwnersProvider
+from tests.database.test_schema_access import access
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def managed(shop: Shop) -> Managed:
     shop.run("CREATE SCHEMA app", "CREATE TABLE app.mine (id int PRIMARY KEY)")
-    return shop.managed(TableOwnersProvider(), schemas=["app"])
+    return access(shop, "app")
 
 
 def give(shop: Shop, table: str, owner: str) -> None:
@@ -72,7 +71,7 @@ def test_other_schemas_do_not_count_unless_everything_is_captured(
     shop.run("CREATE SCHEMA other")
     give(shop, "other.theirs", "azuresu")
     managed.up()
-    assert "other.theirs of azuresu" in shop.managed(TableOwnersProvider(), schemas=[]).refusal()
+    assert "other.theirs of azuresu" in access(shop).refusal()
 
 
 def test_table_that_has_come_since_is_a_warning(
@@ -93,4 +92,4 @@ def test_read_only_snapshots_need_13(
         "read-only snapshots need PostgreSQL 13 or later; this server is 12. Remedy: snapshots: "
         "signal-table, for which a table is made"
     )
-    assert shop.managed(TableOwnersProvider(), schemas=["app"], readOnly=False).preview() != []
+    assert access(shop, "app", readOnly=False).preview() != []

@@ -137,7 +137,7 @@ def test_identity_comes_before_publication_before_slot(made: Made) -> None:
         for item in made.rehearsal.engine.state()["deployment"]["resources"]
         if item["type"].startswith("pulumi-python:dynamic/")
     }
-    order = ["TableOwners", "SignalTable", "ReplicaIdentity", "Publication", "ReplicationSlot"]
+    order = ["SchemaAccess", "SignalTable", "ReplicaIdentity", "Publication", "ReplicationSlot"]
     assert sorted(order, key=created.__getitem__) == order
 
 
@@ -168,7 +168,7 @@ def test_the_form_is_an_output(made: Made) -> None:
         "prefixWithDatabaseName": False,
         "representBinaryDataAs": "bytes",
         "schemas": ["public"],
-        "tables": [f"public.{table}" for table in EVERY_TABLE],
+        "tables": "".join(f"public.{table}\n" for table in EVERY_TABLE),
     }
     assert form["port"] == made.rehearsal.postgres.port
 

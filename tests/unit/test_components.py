@@ -31,6 +31,7 @@ from tests.unit.program import (
 )
 
 from azure_postgres_cdc import CdcServer, CdcServerArgs, CdcSource
+from azure_postgres_cdc.database.idle_connections import MOST
 from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.plan import ConnectorArgs
 
@@ -123,13 +124,12 @@ def test_dynamic_resources_are_not_pickled_by_value(server: CdcServerArgs) -> No
 def test_database_s_side_is_in_the_order_of_the_page() -> None:
     found = whole(connectors=[{**EVERYTHING, "owners": ["cdc_admin"]}])
     roles = {"cdc-streamkap_role", "cdc-streamkap_user"}
-    grants = {item.name for kind in ("Grant", "SchemaAccess") for item in found.of(kind)}
+    grants = {item.name for item in found.of("SchemaAccess")}
     tables = {"shop-sales-streamkap_signal", "shop-beat-streamkap_heartbeat"}
     for role in found.of("Role"):
-        assert found.all_before(role) >= {"cdc-restart", "cdc-in-effect", "cdc-administrator"}
-    for kind in ("Grant", "SchemaAccess"):
-        for grant in found.of(kind):
-            assert found.all_before(grant) >= {*roles, "shop-beat"}
+        assert found.all_before(role) >= {"cdc-restart", "cdc-in-effect", "cdc-logins"}
+    for grant in found.of("SchemaAccess"):
+        assert found.all_before(grant) >= roles
     for kind in ("SignalTable", "HeartbeatTable"):
         assert found.before(kind) >= grants
     assert found.before("ReplicaIdentity") >= grants | tables
@@ -146,7 +146,7 @@ def test_read_only_connector_waits_for_the_server_too(server: CdcServerArgs) -> 
     assert found.of("SignalTable") == []
     assert found.before("Publication") >= {
         "cdc-in-effect",
-        "cdc-administrator",
+        "cdc-logins",
         "cdc-streamkap_user",
         "shop-schemas-streamkap_role",
     }
@@ -165,10 +165,11 @@ def test_what_loses_data_is_protected() -> None:
 def test_no_two_grants_meet_on_one_table() -> None:
     """A `Grant` means exactly these privileges: it would revoke the signal table's writes."""
     found = full()
-    assert [item.inputs["objectType"] for item in found.of("Grant")] == ["database"]
+    assert found.of("Grant") == []
     access = found.one("SchemaAccess").inputs
     assert (access["schemas"], access["allSchemas"]) == (["public", "sales"], False)
-    assert access["writes"] == ["beat", "sales"]
+    assert (access["writes"], access["ownSchemas"]) == (["beat", "sales"], ["beat"])
+    assert access["connect"] is True
     assert (access["owners"], access["discoverOwners"]) == (["app", "cdc_admin"], False)
     assert access["tableGrants"] == "all"
 
@@ -230,9 +231,9 @@ def test_publication_gets_its_options_and_the_slot_that_reads_it() -> None:
 
 
 def test_own_schema_is_made_unless_it_is_the_application_s() -> None:
-    assert [item.inputs["name"] for item in whole().of("Schema")] == ["streamkap"]
+    assert whole().one("SchemaAccess").inputs["ownSchemas"] == ["streamkap"]
     captured: ConnectorArgs = {**ORDERS, "form": {"signalSchema": "public"}}
-    assert whole(connectors=[captured]).of("Schema") == []
+    assert whole(connectors=[captured]).one("SchemaAccess").inputs["ownSchemas"] == []
 
 
 # Secrets
@@ -355,3 +356,26 @@ def test_arguments_are_left_as_they_are(make: object) -> None:
     whole(server, [connector])  # type: ignore[list-item]
     assert server == make()
     assert connector == EVERYTHING
+
+
+# Many databases
+
+
+def test_a_few_databases_at_a_time_and_none_depends_on_another() -> None:
+    """So that a connection to a database is used by all of its resources."""
+    names = [f"db{number}" for number in range(MOST + 3)]
+
+    def program() -> None:
+        server = CdcServer("cdc", unmanaged(connectors=len(names)))
+        for name in names:
+            connector: ConnectorArgs = {**ORDERS, "slot": f"{name}_slot"}
+            CdcSource(name, {"server": server, "database": name, "connectors": [connector]})
+
+    found = run(program)
+    order = [item.name for item in found.declared.values()]
+    for first, later in zip(names, names[MOST:], strict=False):
+        assert order.index(f"{first}-{first}_slot") < order.index(f"{later}-schemas-streamkap_role")
+    for access in found.of("SchemaAccess"):
+        others = {name for name in found.all_before(access) if name.startswith("db")}
+        assert others == set()
+        assert access.inputs["database"] in names

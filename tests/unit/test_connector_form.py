@@ -98,4 +98,4 @@ def test_form_of_a_read_only_connector_names_no_tables_of_ours() -> None:
 
 def test_form_of_all_tables_names_no_schema() -> None:
     (found,) = whole(connectors=[{"capture": {"allTables": True}}]).outputs
-    assert (found["schemas"], found["tables"]) == (None, [])
+    assert (found["schemas"], found["tables"]) == (None, "")

@@ -42,7 +42,7 @@ FORM = {
     "replicationSlotName": "streamkap_pgoutput_slot",
     "publicationName": "streamkap_pub",
     "sslMode": "require",
-    "tables": ["public.orders"],
+    "tables": "public.orders\n",
 }
 CONFIG = {
     "server": {"management": "none"},

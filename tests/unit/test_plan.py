@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from azure_postgres_cdc.connector import uploaded
 from azure_postgres_cdc.database.capture import capture_fault, captured_schemas, normalised
-from azure_postgres_cdc.database.grants import RoleAccess
+from azure_postgres_cdc.database.schema_access import RoleAccess
 from azure_postgres_cdc.names import TableName
 from azure_postgres_cdc.plan import (
     ConnectorArgs,
@@ -129,9 +130,13 @@ def test_owners_default_to_the_administrator_and_whoever_is_found() -> None:
 
 
 def test_the_form_names_the_published_tables_without_sql_s_quotes() -> None:
-    published = ['"Odd Schema"."Tab""le"', "public.orders", "streamkap.streamkap_signal"]
-    assert plan().captured_tables(json.dumps(published)) == ['Odd Schema.Tab"le', "public.orders"]
-    assert plan().captured_tables(None) == []
+    odd = ['"Odd Schema"."Tab""le"', '"a,b"."c\nd"']
+    published = [*odd, "public.orders", "streamkap.streamkap_signal"]
+    text = plan().captured_tables(json.dumps(published))
+    assert text == '"Odd Schema.Tab""le"\n"a,b.c\nd"\npublic.orders\n'
+    assert uploaded(text) == ('Odd Schema.Tab"le', "a,b.c\nd", "public.orders")
+    assert plan().captured_tables(None) == ""
+    assert uploaded("") == ()
     assert plan(capture={"allTables": True}).schemas is None
 
 
@@ -143,6 +148,7 @@ def test_access_of_one_connector() -> None:
         role="streamkap_role",
         captured=frozenset({"public"}),
         writes=frozenset({"streamkap"}),
+        own_schemas=frozenset({"streamkap"}),
         captures=({"tables": ["public.orders"]},),
         owners=("cdc_admin",),
         discover_owners=True,
@@ -162,6 +168,7 @@ def test_access_of_connectors_that_share_a_role_is_joined() -> None:
         role="streamkap_role",
         captured=frozenset({"public", "sales"}),
         writes=frozenset({"streamkap", "sales"}),
+        own_schemas=frozenset({"streamkap"}),
         captures=({"tables": ["public.orders"]}, {"schemas": ["sales"]}),
         owners=("a", "b"),
         discover_owners=False,
@@ -169,6 +176,7 @@ def test_access_of_connectors_that_share_a_role_is_joined() -> None:
     )
     assert access_of("hr", plans).captured == frozenset({"hr"})
     assert access_of("hr", plans).discover_owners
+    assert access_of("hr", plans).own_schemas == frozenset()
     assert own_table_schemas(plans) == {"streamkap", "sales", "hr"}
 
 

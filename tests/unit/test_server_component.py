@@ -67,7 +67,6 @@ def test_existing_server_is_changed_in_one_order_with_one_restart() -> None:
             "cdc-firewall-office",
             "cdc-firewall-streamkap",
             "cdc-in-effect",
-            "cdc-administrator",
             "cdc-streamkap_user",
         ],
     )
@@ -87,7 +86,6 @@ def test_new_server_is_made_in_one_order_with_one_restart() -> None:
             "cdc-in-effect",
             "cdc-database-shop",
             "cdc-database-crm",
-            "cdc-administrator",
             "cdc-streamkap_user",
         ],
     )
@@ -245,7 +243,6 @@ def test_unmanaged_server_is_only_looked_at() -> None:
     }
     assert dynamic == {
         "EffectiveParameters",
-        "AdministratorReplication",
         "ConnectorLogins",
         "GeneratedPassword",
     }

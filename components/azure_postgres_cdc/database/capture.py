@@ -84,11 +84,11 @@ def resolve(
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
     wanted = [table for table in wanted if table not in own]
     administrator = connection.info.user
-    described = tables.describe(connection, wanted)
-    reach = {} if all(table.is_ours for table in described) else within_reach(connection)
+    obstacles = tables.in_the_way(connection, wanted)
+    reach = {} if all(table.is_ours for table in obstacles) else within_reach(connection)
     faults = [
         fault
-        for table in described
+        for table in obstacles
         if (
             fault := table.fault
             or (None if table.name in done else table.ownership_fault(administrator, reach))

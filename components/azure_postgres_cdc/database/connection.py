@@ -6,11 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, Literal, NotRequired, TypedDict
 
-import psycopg
 import pulumi
-from psycopg import sql
 
 from azure_postgres_cdc.database import idle_connections
+from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
 
 Connection = idle_connections.Connection

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database.connection import (
@@ -16,6 +15,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database.connection import (
@@ -13,6 +12,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 from azure_postgres_cdc.errors import explained
 

@@ -1,15 +1,11 @@
-"""What the connector's group role may do: connect, see the captured schemas, read their tables."""
+"""How much of the page's grants a connector's group role gets. No resources here."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Literal, NotRequired, TypedDict
 
-import pulumi
-import pulumi_postgresql as postgresql
-
-from azure_postgres_cdc.database.connection import ConnectionArgs
-from azure_postgres_cdc.database.schema_access import ALL, CAPTURED, RoleAccess, SchemaAccess
+from azure_postgres_cdc.database.schema_access import ALL, CAPTURED
 
 
 class GrantsArgs(TypedDict):
@@ -34,26 +30,3 @@ def grants_faults(args: GrantsArgs) -> Iterator[str]:
             "grants: readAllData lets the role read every table, tables: captured only some: "
             "take one of them out"
         )
-
-
-def role_grants(
-    prefix: str,
-    connection: ConnectionArgs,
-    database: str,
-    access: RoleAccess,
-    opts: pulumi.ResourceOptions,
-    plugin_opts: pulumi.ResourceOptions,
-) -> list[pulumi.Resource]:
-    """Declare the page's grants for one role."""
-    connect = postgresql.Grant(
-        f"{prefix}-connect-{access.role}",
-        object_type="database",
-        database=database,
-        role=access.role,
-        privileges=["CONNECT"],
-        opts=plugin_opts,
-    )
-    schemas = SchemaAccess(
-        f"{prefix}-schemas-{access.role}", connection, database, access, opts=opts
-    )
-    return [connect, schemas]

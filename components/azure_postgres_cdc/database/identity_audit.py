@@ -7,7 +7,7 @@ refused before it is published, unless it is known to be only inserted into.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
@@ -39,6 +39,19 @@ SELECT former.nspname, former.relname,
         JOIN pg_publication p USING (pubname) WHERE p.pubupdate OR p.pubdelete)
 FROM former
 """
+# From the tables without an identity, of which there are few, up to the roots that they belong to.
+# Below 16384, the number of an object is one of PostgreSQL's own.
+_WITHOUT = """
+WITH RECURSIVE lineage(schema, name, ancestor) AS (
+    SELECT n.nspname, c.relname, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384 AND NOT {has_identity}
+    UNION SELECT lineage.schema, lineage.name, i.inhparent FROM lineage
+    JOIN pg_inherits i ON i.inhrelid = lineage.ancestor
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relispartition)
+SELECT lineage.schema, lineage.name, n.nspname, c.relname FROM lineage
+JOIN pg_class c ON c.oid = lineage.ancestor JOIN pg_namespace n ON n.oid = c.relnamespace
+ORDER BY 1, 2
+"""
 
 
 def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, str]:
@@ -49,8 +62,7 @@ def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, s
     """
     if not former:
         return {}
-    names = [TableName.parse(name) for name in former]
-    columns = [name.schema for name in names], [name.name for name in names]
+    columns = tables.columns(map(TableName.parse, former))
     result = {}
     for schema, name, has_index, has_key, published in rows(
         connection, _WITH_FORMER, *columns, list(former.values())
@@ -66,19 +78,22 @@ def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, s
 
 
 def check_identities(
-    connection: Connection, captured: Iterable[TableName], allowed: Container[TableName]
+    connection: Connection, captured: Collection[TableName], allowed: Collection[TableName]
 ) -> None:
     """Raise one CdcError with every captured table without an identity that is not `allowed`.
 
     Partitions count for themselves, and not their root: rows are in them, and no identity is
     inherited.
     """
-    family = tables.with_partitions(connection, captured)
-    allowed_family = set(tables.with_partitions(connection, [t for t in family if t in allowed]))
+    lineages: dict[TableName, set[TableName]] = {}
+    query = _WITHOUT.format(has_identity=tables.HAS_IDENTITY)
+    for schema, name, *ancestor in rows(connection, query):
+        lineages.setdefault(TableName(schema, name), set()).add(TableName(*ancestor))
+    looked_at = set(captured)
     without = [
-        table.name
-        for table in tables.describe(connection, family)
-        if not table.has_identity and table.kind != "p" and table.name not in allowed_family
+        table
+        for table, lineage in lineages.items()
+        if not lineage.isdisjoint(looked_at) and lineage.isdisjoint(allowed)
     ]
     if without:
         raise CdcError(

@@ -10,12 +10,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 
-import psycopg
-from psycopg import sql
-
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import Loan, within_reach
+from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
@@ -43,9 +41,7 @@ LEFT JOIN pg_class i ON i.oid = x.indexrelid
 
 def identities(connection: Connection, names: Iterable[str]) -> dict[str, str]:
     """What each table that is there has: FULL, DEFAULT, NOTHING or USING INDEX and a name."""
-    parsed = [TableName.parse(name) for name in names]
-    columns = [table.schema for table in parsed], [table.name for table in parsed]
-    found = rows(connection, _IDENTITIES, *columns)
+    found = rows(connection, _IDENTITIES, *tables.columns(map(TableName.parse, names)))
     return {str(TableName(schema, name)): identity for schema, name, identity in found}
 
 

@@ -13,11 +13,12 @@ import contextlib
 import threading
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-import psycopg
+from azure_postgres_cdc.driver import psycopg
 
-Connection = psycopg.Connection[tuple[Any, ...]]
+# As text, so that the program does not import psycopg for it.
+Connection: TypeAlias = "psycopg.Connection[tuple[Any, ...]]"
 
 MOST = 4
 """As many as Pulumi lets resources of this package work at a time. Servers have few to spare."""

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import sql
-
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting
+from azure_postgres_cdc.driver import sql
 
 _MARK = "azure-postgres-cdc: "
 _COMMENTS = """

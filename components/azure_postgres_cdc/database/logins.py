@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc import capabilities
@@ -17,7 +16,8 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import CdcProvider, ConvergingProvider, Props, warn
+from azure_postgres_cdc.driver import psycopg, sql
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
@@ -50,8 +50,10 @@ def login_faults(args: LoginArgs) -> Iterator[str]:
         yield f"login.connectionLimit is {limit}: at least 1, or -1 for no limit"
 
 
-class ConnectorLoginsProvider(CdcProvider):
-    """Looks before any role is touched. Changes nothing."""
+class ConnectorLoginsProvider(ConvergingProvider):
+    """Looks before any role is touched, and sees to it that the administrator may make them."""
+
+    unsettled = ("administratorLacks",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_to_drop(olds, news)
@@ -67,17 +69,23 @@ class ConnectorLoginsProvider(CdcProvider):
             if news["bypassRls"]:
                 _warn_where_bypassrls_may_be_refused(connection)
             _refuse_strangers(connection, olds, news)
-        return news
+            lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
+        return news | {"administratorLacks": lacks}
 
     def make(self, props: Props) -> Props:
-        return props
+        with connect(props["connection"], props["database"]) as connection:
+            _give_administrator_replication(connection)
+        return props | {"administratorLacks": []}
 
     def id_of(self, props: Mapping[str, Any]) -> str:  # noqa: ARG002 - one for each server
         return "logins"
 
 
 class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogins"):
-    """Which logins the stack has. One that it had and no longer names is refused, not dropped."""
+    """Which logins the stack has. One that it had and no longer names is refused, not dropped.
+
+    The administrator, who is to make them, gets REPLICATION, and keeps it.
+    """
 
     def __init__(
         self,
@@ -136,6 +144,7 @@ class WalSenderTimeoutProvider(ConvergingProvider):
                 )
 
 
+_MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
 _TIMEOUT = """
 SELECT substring(entry FROM '=(.*)') FROM pg_roles, unnest(rolconfig) entry
 WHERE rolname = %s AND entry LIKE 'wal_sender_timeout=%%'
@@ -165,6 +174,21 @@ class WalSenderTimeout(Resource, module="azure-postgres-cdc", name="WalSenderTim
 
 def _text(props: Props) -> str:
     return f"{int(props['seconds'])}s"
+
+
+def _give_administrator_replication(connection: Connection) -> None:
+    """Without it, it can make neither slots nor a login that may; on Azure it can help itself."""
+    if rows(connection, _MAY_REPLICATE)[0]:
+        return
+    try:
+        connection.execute("ALTER ROLE CURRENT_USER REPLICATION")
+    except psycopg.errors.InsufficientPrivilege:
+        administrator = quoted(connection.info.user)
+        raise CdcError(
+            f"the administrator {administrator} lacks REPLICATION, without which it can neither "
+            "create replication slots nor the connector's user, and may not give it to "
+            f"itself. Remedy: run as a superuser: ALTER ROLE {administrator} REPLICATION"
+        ) from None
 
 
 def _refuse_to_drop(olds: Props, news: Props) -> None:

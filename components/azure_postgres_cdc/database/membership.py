@@ -12,10 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from psycopg import sql
-
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.driver import sql
 
 # Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made: the
 # ADMIN option does, one's own or that of a role whose privileges one has. Nobody but a superuser

@@ -15,11 +15,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from psycopg import sql
-
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName, listed, quoted
 

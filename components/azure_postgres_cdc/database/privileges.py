@@ -8,19 +8,26 @@ grants of their own, to write as well.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
-
-from psycopg import sql
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import acting_for, within_reach
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
 
+CONNECT = "CONNECT"
 _OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
 
+# The role's own grant, whatever PUBLIC has; the database's owner may give it, or a member of him.
+_CONNECT = """
+SELECT pg_get_userbyid(d.datdba), has_database_privilege(r.oid, d.oid, 'CONNECT'), EXISTS (
+    SELECT FROM aclexplode(d.datacl) acl
+    WHERE acl.grantee = r.oid AND acl.privilege_type = 'CONNECT')
+FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = %s
+"""
 _SCHEMAS = """
 SELECT n.nspname, pg_get_userbyid(n.nspowner), ARRAY(
     SELECT acl.privilege_type FROM aclexplode(n.nspacl) acl JOIN pg_roles r ON r.oid = acl.grantee
@@ -76,6 +83,8 @@ class Access:
     """Roles that create tables."""
     tables: frozenset[TableName] = frozenset()
     """Single tables that it may read."""
+    connect: bool = False
+    """Whether it may connect to the database, whoever else may."""
 
     @property
     def on_schemas(self) -> set[tuple[str, str]]:
@@ -105,6 +114,8 @@ class Difference:
     on_schemas: dict[tuple[str, str], str]
     tables: dict[TableName, str]
     defaults: set[tuple[str, str]]
+    connect: str | None = None
+    """The database's owner, where CONNECT is among it."""
 
     @property
     def schemas(self) -> list[str]:
@@ -115,7 +126,8 @@ class Difference:
     @property
     def owners(self) -> set[str]:
         """Whoever owns any of it."""
-        return {*self.on_schemas.values(), *self.tables.values(), *(o for o, _ in self.defaults)}
+        found = {*self.on_schemas.values(), *self.tables.values(), *(o for o, _ in self.defaults)}
+        return found | {self.connect} if self.connect else found
 
 
 def lacking(connection: Connection, access: Access) -> Difference:
@@ -127,6 +139,7 @@ def lacking(connection: Connection, access: Access) -> Difference:
         {pair: owners[pair[0]] for pair in access.on_schemas - have if pair[0] in owners},
         {t: owner for t, owner in unreadable.items() if access.reads(t) and owner in reach},
         access.defaults - _default_pairs(connection, access),
+        _owner_to_ask_for_connect(connection, access, reach) if access.connect else None,
     )
 
 
@@ -143,6 +156,7 @@ def surplus(connection: Connection, was: Access, now: Access) -> Difference:
             if was.reads(t) and not now.reads(t) and owner in reach
         },
         _default_pairs(connection, was) & was.defaults - now.defaults,
+        _owner_who_gave_connect(connection, was, reach) if was.connect > now.connect else None,
     )
 
 
@@ -156,17 +170,7 @@ def grant(connection: Connection, access: Access) -> None:
             "the settings"
         )
     _carry_out(connection, "GRANT {} ON {} {} TO {}", lacking(connection, access), access.role)
-    # Whoever has some privilege on a schema and may not grant it gets a mere warning.
-    owners, have = _on_schemas(connection, access)
-    refused = {schema for schema, _ in access.on_schemas - have}
-    if refused:
-        administrator = quoted(connection.info.user)
-        statements = {f"GRANT {quoted(owners[schema])} TO {administrator}" for schema in refused}
-        raise CdcError(
-            f"cannot grant anything to {quoted(access.role)} on schema "
-            f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
-            f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
-        )
+    _check_granted(connection, access)
 
 
 def revoke(connection: Connection, was: Access, now: Access) -> None:
@@ -194,6 +198,9 @@ def _carry_out(connection: Connection, statement: str, what: Difference, role: s
     with acting_for(connection, what.owners):
         for privilege, pairs in _grouped((b, a) for a, b in what.on_schemas).items():
             connection.execute(text(privilege, "SCHEMA", _identifiers(pairs)))
+        if what.connect:
+            database = sql.Identifier(connection.info.dbname)
+            connection.execute(text(CONNECT, "DATABASE", database))
         if what.tables:
             names = sql.SQL(", ").join(table.identifier for table in sorted(what.tables))
             connection.execute(text("SELECT", "TABLE", names))
@@ -201,6 +208,49 @@ def _carry_out(connection: Connection, statement: str, what: Difference, role: s
             future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} {}")
             action = text("SELECT", "TABLES", sql.SQL(""))
             connection.execute(future.format(sql.Identifier(owner), _identifiers(schemas), action))
+
+
+def _check_granted(connection: Connection, access: Access) -> None:
+    """Whoever has some privilege and may not grant it gets a mere warning from PostgreSQL."""
+    owners, have = _on_schemas(connection, access)
+    refused = {schema for schema, _ in access.on_schemas - have}
+    administrator = quoted(connection.info.user)
+    if refused:
+        statements = {f"GRANT {quoted(owners[schema])} TO {administrator}" for schema in refused}
+        raise CdcError(
+            f"cannot grant anything to {quoted(access.role)} on schema "
+            f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
+            f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
+        )
+    found = rows(connection, _CONNECT, access.role) if access.connect else []
+    for owner in (owner for owner, may, _ in found if not may):
+        database = quoted(connection.info.dbname)
+        raise CdcError(
+            f"cannot let {quoted(access.role)} connect to database {database}, which belongs to "
+            f"{quoted(owner)}. Remedy: have its owner run: GRANT CONNECT ON DATABASE {database} TO "
+            f"{quoted(access.role)}; then run pulumi up again"
+        )
+
+
+def _owner_to_ask_for_connect(
+    connection: Connection, access: Access, reach: Container[str]
+) -> str | None:
+    """The database's owner, where the role lacks a grant of its own.
+
+    Where nobody here may give it, what PUBLIC has is enough.
+    """
+    for owner, may, has_own in rows(connection, _CONNECT, access.role):
+        if has_own or (may and owner not in reach):
+            return None
+        return str(owner)
+    return None
+
+
+def _owner_who_gave_connect(
+    connection: Connection, access: Access, reach: Container[str]
+) -> str | None:
+    found = rows(connection, _CONNECT, access.role)
+    return next((owner for owner, _, has_own in found if has_own and owner in reach), None)
 
 
 def _on_schemas(

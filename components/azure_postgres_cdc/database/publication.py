@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from dataclasses import replace as with_changes
 
 import pulumi
-from psycopg import sql
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database import ledger, needs_snapshot, tables
@@ -32,6 +31,7 @@ from azure_postgres_cdc.database.publication_catalog import (
 from azure_postgres_cdc.database.publication_plan import check_adoption, planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted

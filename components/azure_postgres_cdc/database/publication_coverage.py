@@ -8,13 +8,14 @@ at here, before.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import identity_index
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
@@ -149,14 +150,9 @@ def _leaves(
     wanted = {table: index for table, index in indexes.items() if table in names}
     chosen = identity_index.with_partitions(connection, wanted) if wanted else {}
     found = rows(
-        connection, _LEAVES, *_columns(sorted(names)), *_columns(chosen), list(chosen.values())
+        connection, _LEAVES, *columns(sorted(names)), *columns(chosen), list(chosen.values())
     )
     for root_schema, root_name, schema, name, is_full, *sets in found:
         root, leaf = TableName(root_schema, root_name), TableName(schema, name)
         will_be_full = is_full or root in full or leaf in full
         yield _Leaf(root, leaf, will_be_full, *map(frozenset, sets))
-
-
-def _columns(names: Iterable[TableName]) -> tuple[list[str], list[str]]:
-    ordered = list(names)
-    return [table.schema for table in ordered], [table.name for table in ordered]

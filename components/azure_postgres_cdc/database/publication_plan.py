@@ -43,7 +43,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)
     _check_writes(connection, news, wanted, captured)
-    lines = publication_report.unpublished(connection, news["name"], _capture(news), wanted)
+    lines = publication_report.unpublished(connection, news["name"], _capture(news), found, wanted)
     if olds and found:
         done = _to_do(connection, olds, news, found, wanted, captured)
     else:
@@ -178,7 +178,10 @@ def _to_do(
 ) -> Props:
     """What is to be brought in line, and what needs a snapshot afterwards."""
     name, words, known = news["name"], news["acknowledge"], Definition.of(olds)
-    if needs_replacement(connection, news, found, wanted):
+    settled = known == found == wanted
+    if settled:
+        new = set()
+    elif needs_replacement(connection, news, found, wanted):
         new = set(captured)
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
@@ -191,5 +194,5 @@ def _to_do(
         warn([needs_snapshot.warning(name, needed)])
     warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
     unreadable = tables.unreadable(connection, captured, news["role"])
-    repair = {*drift(known, found, wanted), *map(str, unreadable)}
+    repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
     return {"toRepair": sorted(repair), "toSnapshot": texts(needed)}

@@ -7,12 +7,11 @@ until somebody says that it is meant, and never done while the connector reads.
 
 from __future__ import annotations
 
-from psycopg import sql
-
 from azure_postgres_cdc import acknowledge
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
 from azure_postgres_cdc.database.publication_sql import Filters, create_statement
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from azure_postgres_cdc import acknowledge
 from azure_postgres_cdc.database import tables
@@ -16,12 +16,18 @@ from azure_postgres_cdc.database.publication_catalog import (
 )
 from azure_postgres_cdc.names import TableName, listed, quoted
 
+# Those that are listed in the publication, and stay in it, need not travel.
 _CANDIDATES = """
 SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'f' THEN ' (foreign)'
                                   WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+LEFT JOIN (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
+           WHERE p.pubname = %s) listed ON listed.prrelid = c.oid
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-  AND NOT c.relispartition ORDER BY 1, 2
+  AND NOT c.relispartition
+  AND (listed.prrelid IS NULL
+       OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])))
+ORDER BY 1, 2
 """
 
 
@@ -29,15 +35,20 @@ def unpublished(
     connection: Connection,
     name: str,
     capture: CaptureArgs,
-    published: Container[TableName],
+    found: Definition | None,
+    published: Definition,
 ) -> Iterator[str]:
-    """At most one line: tables of the captured schemas whose changes nobody gets."""
+    """At most one line: tables of the captured schemas whose changes nobody gets.
+
+    `found`: the publication as it is now; `published`: as it is going to be.
+    """
     schemas = captured_schemas(capture)
     if schemas is None:
         schemas = tables.user_schemas(connection)
+    leaving = tables.columns(found.tables - published.tables if found else ())
     missing = [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind in rows(connection, _CANDIDATES, schemas)
+        for schema, table, kind in rows(connection, _CANDIDATES, name, schemas, *leaving)
         if kind or TableName(schema, table) not in published
     ]
     if missing:

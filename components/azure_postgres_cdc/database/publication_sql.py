@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from psycopg import sql
-
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.names import TableName
 
 Filters = Mapping[TableName, str]

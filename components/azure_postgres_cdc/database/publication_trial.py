@@ -11,11 +11,9 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import psycopg
-from psycopg import sql
-
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_sql import table_entry
+from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 

@@ -1,4 +1,4 @@
-"""The connector's roles, and the administrator's right to make them.
+"""The connector's roles, and their passwords.
 
 Roles belong to the whole server, so they are made once per server and not once per database.
 """
@@ -10,15 +10,11 @@ import secrets
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import psycopg
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
 from azure_postgres_cdc.database.logins import LoginArgs
 from azure_postgres_cdc.dynamic import CdcProvider, Props
-from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.names import quoted
 
 if TYPE_CHECKING:
     import pulumi_postgresql as postgresql
@@ -28,47 +24,7 @@ _PASSWORD_BYTES = 24
 
 
 class AdministratorReplicationProvider(CdcProvider):
-    """Gives the administrator REPLICATION, which Azure lets it do to itself."""
-
-    identity = ("user",)
-
-    def make(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"]) as connection:
-            if rows(connection, _MAY_REPLICATE)[0]:
-                return props
-            try:
-                connection.execute("ALTER ROLE CURRENT_USER REPLICATION")
-            except psycopg.errors.InsufficientPrivilege:
-                admin = quoted(str(props["user"]))
-                raise CdcError(
-                    f"the administrator {admin} lacks REPLICATION, without which it can neither "
-                    "create replication slots nor the connector's user, and may not give it to "
-                    f"itself. Remedy: run as a superuser: ALTER ROLE {admin} REPLICATION"
-                ) from None
-        return props
-
-
-_MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
-
-
-class AdministratorReplication(
-    Resource, module="azure-postgres-cdc", name="AdministratorReplication"
-):
-    """The administrator's REPLICATION attribute. It stays when the resource is deleted."""
-
-    def __init__(
-        self,
-        resource_name: str,
-        connection: ConnectionArgs,
-        database: str,
-        opts: pulumi.ResourceOptions | None = None,
-    ) -> None:
-        props = {
-            "connection": connection_props(connection),
-            "database": database,
-            "user": connection["user"],
-        }
-        super().__init__(AdministratorReplicationProvider(), resource_name, props, opts)
+    """Of stacks from before it was part of ConnectorLogins: there for them to let go of."""
 
 
 class GeneratedPasswordProvider(CdcProvider):

@@ -1,4 +1,4 @@
-"""What one role may do in one database: use schemas, read their tables, present and future.
+"""What one role may do in one database: connect, use schemas, read their tables.
 
 One dynamic resource for all of it, and no `postgresql.Grant`s: those mean *exactly these
 privileges*, so that a schema-wide one revokes the write grants on a signal table in the same
@@ -15,7 +15,7 @@ from typing import Any
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import privileges, tables
+from azure_postgres_cdc.database import own_schemas, privileges, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -25,8 +25,9 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.database.membership import within_reach
-from azure_postgres_cdc.database.privileges import Access
+from azure_postgres_cdc.database.privileges import CONNECT, Access
 from azure_postgres_cdc.database.row_security import hidden_tables
+from azure_postgres_cdc.database.table_owners import check_owners, check_read_only
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -50,6 +51,8 @@ class RoleAccess:
     """The schemas to read; None for every schema."""
     writes: frozenset[str]
     """The schemas of the signal and heartbeat tables that it writes to."""
+    own_schemas: frozenset[str]
+    """Those of them that are the connector's own: made where they are missing."""
     captures: tuple[CaptureArgs, ...]
     """What its connectors capture."""
     owners: tuple[str, ...]
@@ -61,6 +64,8 @@ class RoleAccess:
     table_grants: str = ALL
     users: tuple[str, ...] = ()
     """The logins in it that row-level security may hide rows from."""
+    read_only: bool = False
+    """Whether one of its connectors takes read-only snapshots, which old servers have not."""
 
 
 class SchemaAccessProvider(CdcProvider):
@@ -73,13 +78,17 @@ class SchemaAccessProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
             found = dict(news)
+            if news.get("readOnly"):
+                check_read_only(connection)
             if news["allSchemas"]:
-                found["schemas"] = tables.user_schemas(connection)
+                own = news.get("ownSchemas", ())
+                found["schemas"] = sorted({*tables.user_schemas(connection), *own})
+            if found.get("tableGrants", ALL) == ALL:
+                check_owners(connection, found["schemas"], found["role"], is_known=bool(olds))
             found["owners"] = _owners(connection, olds, found)
             found["tables"] = _tables(connection, found)
             # Before there is anything, the role and its schemas may be missing altogether.
-            access = _access(found)
-            found["lacking"] = privileges.lacking(connection, access).schemas if olds else []
+            found["lacking"] = _lacking(connection, found) if olds else []
             for user in found.get("users", ()):
                 _warn_of_hidden_rows(connection, found, user)
         return found
@@ -89,6 +98,7 @@ class SchemaAccessProvider(CdcProvider):
             connect(props["connection"], props["database"]) as connection,
             explained(_what(props), _REMEDIES),
         ):
+            own_schemas.make(connection, props.get("ownSchemas", ()))
             privileges.grant(connection, _access(props))
         return props
 
@@ -99,13 +109,17 @@ class SchemaAccessProvider(CdcProvider):
         ):
             wanted = _access(news)
             privileges.revoke(connection, _access(olds), wanted)
+            gone = set(olds.get("ownSchemas", ())).difference(news.get("ownSchemas", ()))
+            own_schemas.drop_empty(connection, gone)
+            own_schemas.make(connection, news.get("ownSchemas", ()))
             privileges.grant(connection, wanted)
         return olds | news | {"lacking": []}
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
-            lacking = privileges.lacking(connection, _access(props)).schemas
-        return props | {"schemas": [name for name in props["schemas"] if name not in lacking]}
+            lacking = _lacking(connection, props)
+        granted = {"schemas": [name for name in props["schemas"] if name not in lacking]}
+        return props | granted | {"connect": props.get("connect", False) and CONNECT not in lacking}
 
     def remove(self, props: Props) -> None:
         with (
@@ -113,10 +127,13 @@ class SchemaAccessProvider(CdcProvider):
             explained(_what(props), _REMEDIES),
         ):
             privileges.revoke(connection, _access(props), Access(props["role"]))
+            own_schemas.drop_empty(connection, props.get("ownSchemas", ()))
 
 
 class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
-    """USAGE, and CREATE, on schemas; SELECT on their tables or on the captured ones only.
+    """CONNECT; USAGE, and CREATE, on schemas; SELECT on their tables or on the captured ones only.
+
+    Before anything is granted, the owners of the captured schemas' tables are looked at.
 
     Schemas (where all are captured), owners (where none are listed) and captured tables are looked
     up at each `pulumi up`.
@@ -126,7 +143,7 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
         self,
         resource_name: str,
         connection: ConnectionArgs,
-        database: str,
+        database: pulumi.Input[str],
         access: RoleAccess,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
@@ -137,6 +154,9 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
             "allSchemas": access.captured is None,
             "schemas": sorted(access.captured or ()),
             "writes": sorted(access.writes),
+            "ownSchemas": sorted(access.own_schemas),
+            "connect": True,
+            "readOnly": access.read_only,
             "captures": pack([normalised(capture) for capture in access.captures]),
             "owners": sorted(access.owners),
             "discoverOwners": access.discover_owners,
@@ -153,11 +173,19 @@ def _access(props: Props) -> Access:
     return Access(
         role=props["role"],
         schemas=frozenset([*props["schemas"], *props.get("writes", ())]),
+        connect=props.get("connect", False),
         create=props.get("create", True),
         readable=frozenset(props["schemas"] if everything else ()),
         owners=frozenset(props["owners"]),
         tables=frozenset(map(TableName.parse, props.get("tables") or ())),
     )
+
+
+def _lacking(connection: Connection, props: Props) -> list[str]:
+    """The schemas in which something is to be granted again, and CONNECT."""
+    lacking = privileges.lacking(connection, _access(props))
+    missing = tables.missing_schemas(connection, props.get("ownSchemas", ()))
+    return [*sorted({*lacking.schemas, *missing}), *([CONNECT] if lacking.connect else [])]
 
 
 def _owners(connection: Connection, olds: Props, news: Props) -> list[str]:

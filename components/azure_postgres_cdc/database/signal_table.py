@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from psycopg import sql
-
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.connector_table import ConnectorTable, ConnectorTableProvider
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName

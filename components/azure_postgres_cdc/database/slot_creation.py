@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-import psycopg
-from psycopg import sql
-
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, connect, rows
 from azure_postgres_cdc.database.slot_catalog import Slot
+from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import CdcError, explained
 

@@ -8,20 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pulumi
-from pulumi.dynamic import Resource
-
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database import tables
-from azure_postgres_cdc.database.connection import (
-    Connection,
-    ConnectionArgs,
-    connect,
-    connection_props,
-    rows,
-)
+from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import within_reach
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import CdcProvider, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -31,6 +21,8 @@ FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles o ON o.oid = c.relowner
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND o.rolname <> ALL(%s)
+  AND NOT coalesce(
+      has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT'), false)
   -- What an extension has made is the extension's to grant.
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
@@ -44,61 +36,30 @@ WHERE o.rolname = ANY(%s) GROUP BY 1
 """
 
 
-class TableOwnersProvider(CdcProvider):
-    """Looks at the owners at every preview and every up. Changes nothing."""
+def check_owners(
+    connection: Connection, schemas: Sequence[str], role: str, *, is_known: bool
+) -> None:
+    """The owners of every table in these schemas are within the administrator's reach.
 
-    identity = ("database",)
+    What the role may read already needs no grant, and is no obstacle.
 
-    def resolve(self, olds: Props, news: Props) -> Props:
-        with connect(news["connection"], news["database"]) as connection:
-            if news.get("readOnly"):
-                _check_read_only(connection)
-            schemas = news.get("schemas") or tables.user_schemas(connection)
-            missing = _out_of_reach(connection, schemas)
-        if not missing:
-            return news
-        text = (
-            f"database {news['database']} has tables that the administrator may grant nothing on: "
-            + "; ".join(missing)
-        )
-        if not olds:
-            raise CdcError(f"{text}. Remedy: have these statements run, then run pulumi up again")
-        # The grants are there already. A table that has come since is its owner's affair, until
-        # it is to be captured.
-        warn([text])
-        return news
-
-    def make(self, props: Props) -> Props:
-        return props
-
-
-class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
-    """The owners of every table in the captured schemas are within the administrator's reach.
-
-    `schemas` None means every schema of the database. `read_only`: a connector takes read-only
-    snapshots, which the server must be new enough for.
+    Raises a CdcError that lists those which are not, or warns where the grants are there already
+    (`is_known`): a table that has come since is its owner's affair, until it is to be captured.
     """
-
-    def __init__(
-        self,
-        resource_name: str,
-        connection: ConnectionArgs,
-        database: str,
-        schemas: Sequence[str] | None,
-        opts: pulumi.ResourceOptions | None = None,
-        *,
-        read_only: bool = False,
-    ) -> None:
-        props = {
-            "connection": connection_props(connection),
-            "database": database,
-            "schemas": sorted(schemas) if schemas is not None else [],
-            "readOnly": read_only,
-        }
-        super().__init__(TableOwnersProvider(), resource_name, props, opts)
+    missing = _out_of_reach(connection, schemas, role)
+    if not missing:
+        return
+    text = (
+        f"database {connection.info.dbname} has tables that the administrator may grant nothing "
+        f"on: {'; '.join(missing)}"
+    )
+    if not is_known:
+        raise CdcError(f"{text}. Remedy: have these statements run, then run pulumi up again")
+    warn([text])
 
 
-def _check_read_only(connection: Connection) -> None:
+def check_read_only(connection: Connection) -> None:
+    """Raise a CdcError where the server is too old for read-only snapshots."""
     feature = "read-only snapshots"
     if not capabilities.has(feature, connection.info.server_version):
         found = capabilities.major(connection.info.server_version)
@@ -108,11 +69,11 @@ def _check_read_only(connection: Connection) -> None:
         )
 
 
-def _out_of_reach(connection: Connection, schemas: Sequence[str]) -> list[str]:
+def _out_of_reach(connection: Connection, schemas: Sequence[str], role: str) -> list[str]:
     """For each owner: its tables, the statement that is needed, and who may run it."""
     reach = list(within_reach(connection))
     owned: dict[str, list[TableName]] = {}
-    for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), reach):
+    for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), reach, role):
         owned.setdefault(owner, []).append(TableName(schema, name))
     who = dict(rows(connection, _WHO_MAY, list(owned)))
     administrator = quoted(connection.info.user)
@@ -121,3 +82,7 @@ def _out_of_reach(connection: Connection, schemas: Sequence[str]) -> list[str]:
         f"{who.get(owner, 'a superuser or the role that made it')}"
         for owner, found in owned.items()
     ]
+
+
+class TableOwnersProvider(CdcProvider):
+    """Of stacks from before the check was part of SchemaAccess: there for them to let go of."""

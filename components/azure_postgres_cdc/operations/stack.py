@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
+from azure_postgres_cdc.connector import uploaded
 from azure_postgres_cdc.database.connection import ENTRA
 from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
@@ -68,7 +69,7 @@ class Form:
             signal_schema=fields.get("signalTableSchema"),
             heartbeat_schema=fields.get("heartbeatTableSchema"),
             ssh_host=(fields.get("ssh") or {}).get("host"),
-            tables=tuple(fields.get("tables") or ()),
+            tables=uploaded(fields.get("tables") or ""),
         )
 
     @property

@@ -1,0 +1,41 @@
+"""The schemas of the connector's own tables, where they are not the application's.
+
+A `postgresql.Schema` would fail on one that is there already, and could not be deleted while a
+table that Pulumi's plugin does not know is in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.driver import psycopg, sql
+from azure_postgres_cdc.errors import explained
+from azure_postgres_cdc.names import quoted
+
+_DROPPABLE = """
+SELECT nspname FROM pg_namespace
+WHERE nspname = ANY(%s) AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
+"""
+
+
+def make(connection: Connection, names: Iterable[str]) -> None:
+    """Make those that are missing."""
+    database, administrator = quoted(connection.info.dbname), quoted(connection.info.user)
+    may_not = {
+        "42501": f"have the owner of the database run: GRANT CREATE ON DATABASE {database} TO "
+        f"{administrator}; then run pulumi up again"
+    }
+    for name in tables.missing_schemas(connection, names):
+        with explained(f"cannot make schema {quoted(name)} in database {database}", may_not):
+            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+
+
+def drop_empty(connection: Connection, names: Iterable[str]) -> None:
+    """Drop those that hold nothing any more; what somebody has put there keeps its schema."""
+    for name in rows(connection, _DROPPABLE, list(names)):
+        in_use = suppress(psycopg.errors.DependentObjectsStillExist)
+        with in_use, connection.transaction():
+            connection.execute(sql.SQL("DROP SCHEMA {}").format(sql.Identifier(name)))

@@ -1,0 +1,31 @@
+"""psycopg, imported when it is first used.
+
+Only the process that runs the dynamic resources talks to PostgreSQL. The program declares them, and
+importing psycopg there would cost every `pulumi up` a tenth of a second for nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__all__ = ["psycopg", "sql"]
+
+
+class _Later:
+    """Stands for a module until something of it is asked for."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(import_module(self._module), name)
+        setattr(self, name, found)
+        return found
+
+
+if TYPE_CHECKING:
+    import psycopg
+    from psycopg import sql
+else:
+    psycopg, sql = _Later("psycopg"), _Later("psycopg.sql")

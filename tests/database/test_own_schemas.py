@@ -1,0 +1,125 @@
+"""The schemas of the connector's own tables: made, made again, and dropped once they are empty."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.database.test_schema_access import access, may
+
+from azure_postgres_cdc.database.signal_table import SignalTableProvider
+
+if TYPE_CHECKING:
+    from tests.database.conftest import Managed, Shop
+
+ROLE = "streamkap_role"
+
+
+def ready(shop: Shop) -> Managed:
+    return access(shop, "public", writes=["streamkap"], ownSchemas=["streamkap"], connect=True)
+
+
+def is_there(shop: Shop, schema: str) -> bool:
+    return shop.value("SELECT to_regnamespace(%s) IS NOT NULL", schema)
+
+
+def may_connect(shop: Shop) -> bool:
+    """By a grant of its own, whatever PUBLIC has."""
+    return shop.value(
+        "SELECT count(*) > 0 FROM pg_database, aclexplode(datacl) acl WHERE datname = %s"
+        " AND acl.grantee = %s::regrole AND acl.privilege_type = 'CONNECT'",
+        shop.name,
+        ROLE,
+    )
+
+
+def test_schema_is_made_for_the_role_to_write_in(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    assert may(shop, "streamkap") == (True, True)
+    assert managed.up() == managed.refresh() == []
+
+
+def test_schema_that_is_there_is_used(shop: Shop) -> None:
+    shop.run("CREATE SCHEMA streamkap", "CREATE TABLE streamkap.theirs (id int)")
+    managed = ready(shop)
+    managed.up()
+    assert may(shop, "streamkap") == (True, True)
+    managed.destroy()
+    assert shop.value("SELECT to_regclass('streamkap.theirs') IS NOT NULL")
+
+
+def test_schema_that_has_vanished_is_made_again(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    shop.run("DROP SCHEMA streamkap")
+    assert managed.preview() == ["lacking"]
+    managed.up()
+    assert may(shop, "streamkap") == (True, True)
+    assert managed.up() == []
+
+
+def test_schema_goes_with_its_last_table(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    signal = shop.managed(SignalTableProvider(), schema="streamkap", roles=[ROLE])
+    signal.up()
+    managed.destroy()
+    assert is_there(shop, "streamkap")
+    managed.up()
+    signal.destroy()
+    managed.destroy()
+    assert not is_there(shop, "streamkap")
+
+
+def test_schema_of_somebody_else_stays(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    shop.run("ALTER SCHEMA streamkap OWNER TO azuresu", superuser=True)
+    managed.destroy()
+    assert is_there(shop, "streamkap")
+
+
+def test_another_schema_for_the_tables(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    managed.up(writes=["cdc"], ownSchemas=["cdc"])
+    assert (is_there(shop, "streamkap"), is_there(shop, "cdc")) == (False, True)
+    assert managed.up() == []
+
+
+def test_connect_is_the_role_s_own(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    assert may_connect(shop)
+    shop.run(f"REVOKE CONNECT ON DATABASE {shop.name} FROM {ROLE}", superuser=True)
+    assert managed.preview() == ["lacking"]
+    assert managed.refresh() == ["connect"]
+    managed.up()
+    assert may_connect(shop)
+    managed.destroy()
+    assert not may_connect(shop)
+
+
+def test_database_of_somebody_else_that_everybody_may_connect_to(shop: Shop) -> None:
+    shop.run(f"ALTER DATABASE {shop.name} OWNER TO azuresu", superuser=True)
+    shop.run("GRANT ALL ON SCHEMA public TO cdc_admin WITH GRANT OPTION", superuser=True)
+    managed = access(shop, "public", connect=True)
+    managed.up()
+    assert not may_connect(shop)
+    assert managed.up() == managed.refresh() == []
+
+
+def test_database_of_somebody_else_that_nobody_may_connect_to(shop: Shop) -> None:
+    shop.run(
+        f"ALTER DATABASE {shop.name} OWNER TO azuresu",
+        f"REVOKE CONNECT ON DATABASE {shop.name} FROM PUBLIC",
+        f"GRANT CONNECT ON DATABASE {shop.name} TO cdc_admin",
+        "GRANT ALL ON SCHEMA public TO cdc_admin WITH GRANT OPTION",
+        superuser=True,
+    )
+    managed = access(shop, "public", connect=True)
+    assert managed.failure(managed.up) == (
+        f"cannot let streamkap_role connect to database {shop.name}, which belongs to azuresu. "
+        f"Remedy: have its owner run: GRANT CONNECT ON DATABASE {shop.name} TO streamkap_role; "
+        "then run pulumi up again"
+    )
