@@ -45,6 +45,11 @@ class StackConfig:
             args["connectorPassword"] = self.connector_password
         return args
 
+    def source_options(self, database: str) -> pulumi.ResourceOptions:
+        """Those of a database's CdcSource: one that was renamed is the same one still."""
+        former = self.settings.former_names().get(database)
+        return _carried_over(former, database) if former else pulumi.ResourceOptions()
+
     def connectors_by_database(self) -> dict[str, list[ConnectorArgs]]:
         """The connectors of each CdcSource."""
         return self.settings.connectors_by_database(ROOT)
@@ -64,6 +69,27 @@ def load() -> StackConfig:
     config = pulumi.Config(PROJECT)
     admin, connector = (config.get_secret(key) if given.get(key) else None for key in _SECRETS)
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
+
+
+def _carried_over(former: str, name: str) -> pulumi.ResourceOptions:
+    """What a source of this name has is what the one of the former name had.
+
+    The alias of the source alone would do, if a refused `up` had not left a source of the new name
+    in the state; so each of its resources has one too.
+    """
+    source = pulumi.create_urn(former, "azure-postgres-cdc:index:CdcSource")
+
+    def alias(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+        called = former + args.name.removeprefix(name)
+        known_as = (
+            pulumi.Alias(name=called) if args.name == name else pulumi.Alias(called, parent=source)
+        )
+        aliases = pulumi.ResourceOptions(aliases=[known_as])
+        return pulumi.ResourceTransformationResult(
+            args.props, pulumi.ResourceOptions.merge(args.opts, aliases)
+        )
+
+    return pulumi.ResourceOptions(transformations=[alias])
 
 
 def _decoded(given: dict[str, str]) -> dict[str, Any]:

@@ -68,6 +68,11 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def unquoted(text: str) -> str:
+    """The other way round."""
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
+
+
 class TableName(NamedTuple):
     """A table, always with its schema.
 

@@ -11,6 +11,7 @@ from typing import Any, Literal, cast
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
+from azure_postgres_cdc.acknowledge import former_database
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
@@ -208,6 +209,13 @@ class Settings(SettingsModel):
         elif names:
             found["database"] = names[0]
         return cast(CdcServerArgs, found)
+
+    def former_names(self) -> dict[str, str]:
+        """The databases that were renamed, as their words say, and what each was called before."""
+        names = {item.name for item in self.databases}
+        found = {item.name: former_database(item.acknowledge, item.name) for item in self.databases}
+        # One that is captured still was not renamed.
+        return {name: old for name, old in found.items() if old and old not in names}
 
     def connectors_by_database(self, root: Path) -> dict[str, list[ConnectorArgs]]:
         """A database that stands in the list twice is one source with two connectors."""

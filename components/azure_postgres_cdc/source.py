@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypedDict
 
 import pulumi
-import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc.connector import connector_settings
 from azure_postgres_cdc.database.connection import DEFAULT_PORT
+from azure_postgres_cdc.database.connector_schema import ConnectorSchema
 from azure_postgres_cdc.database.grants import role_grants
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTable
 from azure_postgres_cdc.database.publication import Publication
@@ -73,7 +73,7 @@ class CdcSource(pulumi.ComponentResource):
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
         self._slots = [plan.slot for plan in plans]
         owners = self._owners(plans)
-        schemas = self._own_schemas(plans)
+        schemas = self._own_schemas(plans, owners)
         grants = self._grants(plans, [owners, *schemas])
         # Read-only connectors have no tables of their own, so the grants are always in the chain.
         ready = [*grants, *self._own_tables(plans, grants)]
@@ -94,16 +94,19 @@ class CdcSource(pulumi.ComponentResource):
             schemas,
             self._options(self._server.roles.resources),
             read_only=any(plan.read_only for plan in plans),
+            slots=self._slots,
+            acknowledge=[word for plan in plans for word in plan.publication_options.acknowledge],
         )
 
-    def _own_schemas(self, plans: Sequence[Plan]) -> list[pulumi.Resource]:
+    def _own_schemas(self, plans: Sequence[Plan], after: pulumi.Resource) -> list[pulumi.Resource]:
         """The schemas of the connector's tables, where they are not the application's."""
         return [
-            postgresql.Schema(
+            ConnectorSchema(
                 f"{self._name}-{schema}",
-                name=schema,
-                database=self._database,
-                opts=self._options(self._server.roles.resources, plugin=True),
+                self._connection,
+                self._database,
+                schema,
+                self._options([after]),
             )
             for schema in sorted(own_table_schemas(plans) - captured_by(plans) - {"public"})
         ]
@@ -225,6 +228,8 @@ class CdcSource(pulumi.ComponentResource):
             depends_on=[*after],
             provider=self._server.provider if plugin else None,
             protect=protect,
+            # A renamed database is no other one, which is what the plugin takes it for.
+            ignore_changes=["database"] if plugin else None,
         )
 
 

@@ -230,9 +230,9 @@ def test_publication_gets_its_options_and_the_slot_that_reads_it() -> None:
 
 
 def test_own_schema_is_made_unless_it_is_the_application_s() -> None:
-    assert [item.inputs["name"] for item in whole().of("Schema")] == ["streamkap"]
+    assert [item.inputs["name"] for item in whole().of("ConnectorSchema")] == ["streamkap"]
     captured: ConnectorArgs = {**ORDERS, "form": {"signalSchema": "public"}}
-    assert whole(connectors=[captured]).of("Schema") == []
+    assert whole(connectors=[captured]).of("ConnectorSchema") == []
 
 
 # Secrets

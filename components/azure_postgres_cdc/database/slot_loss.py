@@ -9,6 +9,7 @@ from azure_postgres_cdc.database import slot_catalog
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.continuity import Continuity, Sighting, judge, lsn
 from azure_postgres_cdc.database.ledger import Doubt, Ledger
+from azure_postgres_cdc.database.renaming import elsewhere
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
@@ -135,14 +136,10 @@ def doubtful(name: str, database: str, doubt: Doubt) -> str:
 
 
 def _other_kind(name: str, database: str, slot: Slot) -> str:
-    elsewhere = (
-        "; a slot stays with its database: where the captured database was renamed, the connector "
-        "needs another slot, and its offsets may have to be reset (contact Streamkap)"
-        if slot.type == "logical" and slot.database != database
-        else ""
-    )
+    if slot.database is not None and slot.fits(slot.database):
+        return elsewhere(name, slot.database, database)
     return (
         f"replication slot {name} is not this stack's: found a {slot.type} slot of plug-in "
-        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on {database}"
-        f"{elsewhere}. Remedy: drop it once its owner agrees, or choose another slot name"
+        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on "
+        f"{database}. Remedy: drop it once its owner agrees, or choose another slot name"
     )

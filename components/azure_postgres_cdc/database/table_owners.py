@@ -12,7 +12,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import renaming, tables
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -51,6 +51,7 @@ class TableOwnersProvider(CdcProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
+            renaming.check_database(connection, olds, news)
             if news.get("readOnly"):
                 _check_read_only(connection)
             schemas = news.get("schemas") or tables.user_schemas(connection)
@@ -76,7 +77,8 @@ class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
     """The owners of every table in the captured schemas are within the administrator's reach.
 
     `schemas` None means every schema of the database. `read_only`: a connector takes read-only
-    snapshots, which the server must be new enough for.
+    snapshots, which the server must be new enough for. The first of a database's resources, so that
+    it also says whether the database is the one that was captured so far (`renaming.py`).
     """
 
     def __init__(
@@ -88,12 +90,15 @@ class TableOwners(Resource, module="azure-postgres-cdc", name="TableOwners"):
         opts: pulumi.ResourceOptions | None = None,
         *,
         read_only: bool = False,
+        slots: Sequence[str] = (),
+        acknowledge: Sequence[str] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
             "database": database,
             "schemas": sorted(schemas) if schemas is not None else [],
             "readOnly": read_only,
+            **renaming.props(slots, acknowledge),
         }
         super().__init__(TableOwnersProvider(), resource_name, props, opts)
 
