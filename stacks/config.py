@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from azure_postgres_cdc import CdcServerArgs
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
-from azure_postgres_cdc.settings import Settings, parse
+from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
 
 PROJECT = "azure-postgres-cdc"
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: `tablesFile` is relative to it."""
 
 _OBJECTS = ("server", "connection", "databases")
-_SECRETS = ("adminPassword", "connectorPassword")
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def load() -> StackConfig:
     if settings is None or faults:
         raise InvalidSettings(f"stacks/Pulumi.{pulumi.get_stack()}.yaml", faults)
     config = pulumi.Config(PROJECT)
-    admin, connector = (config.get_secret(key) if given.get(key) else None for key in _SECRETS)
+    admin, connector = (config.get_secret(key) if given.get(key) else None for key in SECRETS)
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
 
 
@@ -94,18 +92,11 @@ def _carried_over(former: str, name: str) -> pulumi.ResourceOptions:
 
 def _decoded(given: dict[str, str]) -> dict[str, Any]:
     """Every key but the secrets, objects and arrays out of their JSON."""
-    return {key: _json(value) for key, value in given.items() if key not in _SECRETS}
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return {key: decoded(value) for key, value in given.items() if key not in SECRETS}
 
 
 def _signs_in_with_entra(given: dict[str, str]) -> bool:
-    connection = _json(given.get("connection", ""))
+    connection = decoded(given.get("connection", ""))
     return isinstance(connection, dict) and connection.get("auth") == "entra"
 
 
@@ -113,7 +104,7 @@ def _secret_faults(given: dict[str, str]) -> list[str]:
     secret = {key.removeprefix(f"{PROJECT}:") for key in get_config_secret_keys_env()}
     faults = [
         f"{key}: holds a secret, which would come back in plain text; the only secrets are "
-        f"{' and '.join(_SECRETS)}, top-level"
+        f"{' and '.join(SECRETS)}, top-level"
         for key in _OBJECTS
         if key in secret
     ]
@@ -124,7 +115,7 @@ def _secret_faults(given: dict[str, str]) -> list[str]:
         faults.append("adminPassword: is missing; pulumi config set --secret adminPassword")
     faults += [
         f"{key}: is in plain text; pulumi config set --secret {key}"
-        for key in _SECRETS
+        for key in SECRETS
         if given.get(key) and key not in secret
     ]
     return faults

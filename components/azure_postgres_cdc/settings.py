@@ -5,6 +5,7 @@ Every wrong, missing or unknown key is found, all of them at once, before anythi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -35,6 +36,8 @@ from azure_postgres_cdc.setting_types import (
 )
 from azure_postgres_cdc.slot_options import SlotArgs
 
+SECRETS = ("adminPassword", "connectorPassword")
+"""The keys beside the settings that hold a secret."""
 UNNAMED = "postgresql"
 _FAULTS_SHOWN_OF_A_FILE = 20
 
@@ -223,6 +226,14 @@ class Settings(SettingsModel):
         for item in self.databases:
             found.setdefault(item.name, []).append(item.arguments(self.server, root))
         return found
+
+
+def decoded(text: Any) -> Any:
+    """A value as the engine hands it over: objects and lists as JSON, anything else as it is."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
 
 
 def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[str]]:

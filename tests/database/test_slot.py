@@ -5,28 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.database.slot_support import found, reader, replication_slot
+from tests.database.slot_support import (
+    found,
+    reader,
+    replication_slot,
+    slot_name,  # noqa: F401 - a fixture
+    slot_to_make,  # noqa: F401 - a fixture
+)
 
 from azure_postgres_cdc.database import slot_creation
 from azure_postgres_cdc.database.publication import PublicationProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
-
-
-@pytest.fixture
-def name(shop: Shop) -> str:
-    """Slot names are unique on a server."""
-    return f"slot_{shop.name}"
-
-
-@pytest.fixture
-def managed(shop: Shop, name: str) -> Managed:
-    shop.run(
-        "CREATE TABLE public.orders (id int PRIMARY KEY)",
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
-    )
-    return replication_slot(shop, name)
 
 
 # Making

@@ -7,7 +7,7 @@ Another database is another source, whatever the word says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 
@@ -69,10 +69,10 @@ def check_database(
     )
 
 
-def check_names(connection: Connection, olds: Props, news: Props) -> None:
+def check_names(records: Mapping[str, ledgers.Ledger], olds: Props, news: Props) -> None:
     """Another name for a slot or publication means another position for the connector."""
     name, publication, database = news["name"], news["publication"], news["database"]
-    for known_as, ledger in ledgers.read_all(connection).items():
+    for known_as, ledger in records.items():
         slot = ledger.last.slot if ledger.last else name
         if ledger.last and slot == name and known_as != publication:
             _require_name(news, "publication", known_as, publication)

@@ -8,7 +8,7 @@ and refresh (`slot_loss.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pulumi
@@ -54,8 +54,9 @@ class ReplicationSlotProvider(CdcProvider):
         with connect(props["connection"], props["database"]) as connection:
             _check_failover(connection, props)
             renaming.check_database(connection, olds, props, quiet=True)
-            renaming.check_names(connection, olds, props)
-            found = _examine(connection, props, known=_known(olds))
+            records = ledgers.read_all(connection)
+            renaming.check_names(records, olds, props)
+            found = _examine(connection, props, known=_known(olds), records=records)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
@@ -166,9 +167,15 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
 
 
-def _examine(connection: Connection, props: Props, *, known: bool) -> Examination:
+def _examine(
+    connection: Connection,
+    props: Props,
+    *,
+    known: bool,
+    records: Mapping[str, ledgers.Ledger] | None = None,
+) -> Examination:
     where = props["name"], props["database"], props["publication"]
-    return examine(connection, *where, known=known)
+    return examine(connection, *where, known=known, records=records)
 
 
 def _known(olds: Props) -> bool:

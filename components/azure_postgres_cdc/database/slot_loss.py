@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from azure_postgres_cdc.database import ledger as ledgers
@@ -56,13 +57,21 @@ class Examination:
 
 
 def examine(
-    connection: Connection, name: str, database: str, publication: str, *, known: bool
+    connection: Connection,
+    name: str,
+    database: str,
+    publication: str,
+    *,
+    known: bool,
+    records: Mapping[str, Ledger] | None = None,
 ) -> Examination:
     """Look at a slot. `known`: the stack has made or adopted it, whatever the ledger says.
 
-    Raises a CdcError where another kind of slot has its name.
+    `records`: of every publication, where they have been read already. Raises a CdcError where
+    another kind of slot has its name.
     """
-    ledger = _ledger_of(connection, name, publication)
+    everything = ledgers.read_all(connection) if records is None else records
+    ledger = _ledger_of(everything, name, publication)
     slot = slot_catalog.find(connection, name)
     if slot is None:
         lost = known or ledger.last is not None
@@ -100,9 +109,8 @@ def _compared(found: Examination, name: str, database: str, *, known: bool) -> E
     return Examination(found.slot, now, found.ledger, doubt=doubt)
 
 
-def _ledger_of(connection: Connection, name: str, publication: str) -> Ledger:
+def _ledger_of(everything: Mapping[str, Ledger], name: str, publication: str) -> Ledger:
     """The slot's record: its publication's, or that of the one which it had before."""
-    everything = ledgers.read_all(connection)
     mine = everything.get(publication, Ledger())
     for ledger in (mine, *everything.values()):
         if ledger.last is not None and ledger.last.slot == name:

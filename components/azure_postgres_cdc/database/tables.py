@@ -115,7 +115,7 @@ def is_system_schema(name: str) -> bool:
 
 def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
     """Look up any number of tables in one round trip."""
-    schemas, tables = _columns(names)
+    schemas, tables = columns(names)
     return [
         Table(TableName(schema, name), *rest)
         for schema, name, *rest in rows(connection, _DESCRIBE, schemas, tables)
@@ -124,13 +124,13 @@ def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
 
 def unreadable(connection: Connection, names: Iterable[TableName], role: str) -> list[TableName]:
     """Those that a role may not read: a connector's snapshot would stall on the first of them."""
-    found = rows(connection, _UNREADABLE, *_columns(names), role)
+    found = rows(connection, _UNREADABLE, *columns(names), role)
     return sorted(TableName(*row) for row in found)
 
 
 def owners_of(connection: Connection, names: Iterable[TableName]) -> list[str]:
     """The roles that own any of the tables."""
-    return rows(connection, _OWNERS, *_columns(names))
+    return rows(connection, _OWNERS, *columns(names))
 
 
 def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:
@@ -151,10 +151,11 @@ def missing_schemas(connection: Connection, schemas: Iterable[str]) -> list[str]
 
 def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[TableName]:
     """The tables, and every partition below them at any depth."""
-    found = rows(connection, _WITH_PARTITIONS, *_columns(names))
+    found = rows(connection, _WITH_PARTITIONS, *columns(names))
     return sorted(TableName(*row) for row in found)
 
 
-def _columns(names: Iterable[TableName]) -> tuple[list[str], list[str]]:
+def columns(names: Iterable[TableName]) -> tuple[list[str], list[str]]:
+    """Names as two arrays, which `unnest` makes rows of."""
     ordered = list(names)
     return [table.schema for table in ordered], [table.name for table in ordered]
