@@ -168,6 +168,42 @@ def test_slot_that_waits_for_writers_names_them(
     assert len(found(shop, name)) == 1
 
 
+def test_slot_that_waits_for_a_prepared_transaction_names_it(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No session has it, and it may be forgotten."""
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
+    shop.run("BEGIN", "INSERT INTO public.orders VALUES (1)", f"PREPARE TRANSACTION '{name}'")
+    try:
+        text = managed.failure(managed.up)
+    finally:
+        shop.run(f"ROLLBACK PREPARED '{name}'")
+    assert f"pids: none, but the prepared transaction '{name}' of database {shop.name}. " in text
+    assert "(a prepared one with ROLLBACK PREPARED)" in text
+    managed.up()
+
+
+def test_slot_that_waits_for_a_stranger_names_it(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not read all statistics sees the pid at least."""
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
+    shop.run("REVOKE pg_monitor FROM azure_pg_admin", superuser=True)
+    try:
+        with shop.server.superuser(shop.name) as writer:
+            writer.autocommit = False
+            writer.execute("INSERT INTO public.orders VALUES (1)")
+            writer.execute("SAVEPOINT one")
+            writer.execute("INSERT INTO public.orders VALUES (2)")
+            text = managed.failure(managed.up)
+            pid = writer.info.backend_pid
+            writer.rollback()
+    finally:
+        shop.run("GRANT pg_monitor TO azure_pg_admin WITH ADMIN OPTION", superuser=True)
+    assert f"pids: {pid} (azuresu). Remedy" in text
+    assert found(shop, name) == []
+
+
 def test_slot_too_many_says_what_to_raise(shop: Shop, managed: Managed, name: str) -> None:
     with shop.server.connect(shop.name) as connection:
         for number in range(10):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Iterable, Iterator
 
-from azure_postgres_cdc import acknowledge
+from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.capture import CaptureArgs, captured_schemas
 from azure_postgres_cdc.database.connection import Connection, rows
@@ -18,10 +18,19 @@ from azure_postgres_cdc.names import TableName, listed, quoted
 
 _CANDIDATES = """
 SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'f' THEN ' (foreign)'
-                                  WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END
+                                  WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END,
+       c.relkind = 'f' OR c.relpersistence = 'u'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-  AND NOT c.relispartition ORDER BY 1, 2
+  AND NOT c.relispartition
+"""
+# Those whose root is in another schema: a partition is captured as its root, and by no other name.
+_PARTITIONS = """
+UNION ALL
+SELECT n.nspname, c.relname, format(' (a partition of %%I.%%I)', o.nspname, r.relname), false
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace o ON o.oid = r.relnamespace
+WHERE c.relispartition AND c.relkind IN ('r', 'f') AND n.nspname = ANY(%s) AND o.nspname <> ALL(%s)
 """
 
 
@@ -35,10 +44,13 @@ def unpublished(
     schemas = captured_schemas(capture)
     if schemas is None:
         schemas = tables.user_schemas(connection)
+    query, parameters = _CANDIDATES, [schemas]
+    if capabilities.has("pg_partition_root", connection.info.server_version):
+        query, parameters = query + _PARTITIONS, [schemas, schemas, schemas]
     missing = [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind in rows(connection, _CANDIDATES, schemas)
-        if kind or TableName(schema, table) not in published
+        for schema, table, kind, never in rows(connection, f"{query} ORDER BY 1, 2", *parameters)
+        if never or TableName(schema, table) not in published
     ]
     if missing:
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
