@@ -72,6 +72,20 @@ def test_tables_that_inherit_from_a_listed_one_are_left_alone(shop: Shop) -> Non
 
 
 @pytest.mark.usefixtures("tables")
+def test_table_that_becomes_a_partition_is_published_as_its_root(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run("CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    shop.run("ALTER TABLE public.root ATTACH PARTITION public.a DEFAULT")
+    capfd.readouterr()
+    assert managed.up() == ["tables"]
+    assert "leaves publication" not in capfd.readouterr().err
+    assert shop.published() == ["public.b", "public.c", "public.root"]
+
+
+@pytest.mark.usefixtures("tables")
 def test_publication_is_dropped_at_destroy_and_destroying_twice_is_no_error(shop: Shop) -> None:
     managed = publication(shop, listed("public.a"))
     managed.up()

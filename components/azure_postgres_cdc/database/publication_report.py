@@ -56,12 +56,17 @@ def unpublished(
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
 
 
-def dropped(name: str, found: Definition, wanted: Definition) -> Iterator[str]:
-    """At most one line: tables that leave a publication of the same kind."""
-    gone = sorted(table for table in found.tables if table not in wanted)
+def dropped(
+    connection: Connection, name: str, found: Definition, wanted: Definition
+) -> Iterator[str]:
+    """At most two lines: tables, or schemas, that leave a publication of the same kind."""
+    gone = {table for table in found.tables if table not in wanted}
+    if gone:  # one that became a partition goes on as its root
+        gone -= set(tables.with_partitions(connection, wanted.tables))
     schemas = sorted(found.schemas - wanted.schemas)
     if gone:
-        yield f"{listed(gone)} leaves publication {quoted(name)}: changes are no longer captured"
+        names = listed(sorted(gone))
+        yield f"{names} leaves publication {quoted(name)}: changes are no longer captured"
     if schemas and not wanted.all_tables:
         yield (
             f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "
