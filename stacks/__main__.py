@@ -10,7 +10,11 @@ settings = load()
 server = CdcServer(settings.name, settings.server_args())
 
 sources = {
-    name: CdcSource(name, {"server": server, "database": name, "connectors": connectors})
+    name: CdcSource(
+        name,
+        {"server": server, "database": name, "connectors": connectors},
+        settings.source_options(name),
+    )
     for name, connectors in settings.connectors_by_database().items()
 }
 

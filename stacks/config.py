@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from azure_postgres_cdc import CdcServerArgs
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
-from azure_postgres_cdc.settings import Settings, parse
+from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
 
 PROJECT = "azure-postgres-cdc"
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: `tablesFile` is relative to it."""
 
 _OBJECTS = ("server", "connection", "databases")
-_SECRETS = ("adminPassword", "connectorPassword")
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,11 @@ class StackConfig:
             args["connectorPassword"] = self.connector_password
         return args
 
+    def source_options(self, database: str) -> pulumi.ResourceOptions:
+        """Those of a database's CdcSource: one that was renamed is the same one still."""
+        former = self.settings.former_names().get(database)
+        return _carried_over(former, database) if former else pulumi.ResourceOptions()
+
     def connectors_by_database(self) -> dict[str, list[ConnectorArgs]]:
         """The connectors of each CdcSource."""
         return self.settings.connectors_by_database(ROOT)
@@ -62,24 +65,38 @@ def load() -> StackConfig:
     if settings is None or faults:
         raise InvalidSettings(f"stacks/Pulumi.{pulumi.get_stack()}.yaml", faults)
     config = pulumi.Config(PROJECT)
-    admin, connector = (config.get_secret(key) if given.get(key) else None for key in _SECRETS)
+    admin, connector = (config.get_secret(key) if given.get(key) else None for key in SECRETS)
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
+
+
+def _carried_over(former: str, name: str) -> pulumi.ResourceOptions:
+    """What a source of this name has is what the one of the former name had.
+
+    The alias of the source alone would do, if a refused `up` had not left a source of the new name
+    in the state; so each of its resources has one too.
+    """
+    source = pulumi.create_urn(former, "azure-postgres-cdc:index:CdcSource")
+
+    def alias(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+        called = former + args.name.removeprefix(name)
+        known_as = (
+            pulumi.Alias(name=called) if args.name == name else pulumi.Alias(called, parent=source)
+        )
+        aliases = pulumi.ResourceOptions(aliases=[known_as])
+        return pulumi.ResourceTransformationResult(
+            args.props, pulumi.ResourceOptions.merge(args.opts, aliases)
+        )
+
+    return pulumi.ResourceOptions(transformations=[alias])
 
 
 def _decoded(given: dict[str, str]) -> dict[str, Any]:
     """Every key but the secrets, objects and arrays out of their JSON."""
-    return {key: _json(value) for key, value in given.items() if key not in _SECRETS}
-
-
-def _json(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+    return {key: decoded(value) for key, value in given.items() if key not in SECRETS}
 
 
 def _signs_in_with_entra(given: dict[str, str]) -> bool:
-    connection = _json(given.get("connection", ""))
+    connection = decoded(given.get("connection", ""))
     return isinstance(connection, dict) and connection.get("auth") == "entra"
 
 
@@ -87,7 +104,7 @@ def _secret_faults(given: dict[str, str]) -> list[str]:
     secret = {key.removeprefix(f"{PROJECT}:") for key in get_config_secret_keys_env()}
     faults = [
         f"{key}: holds a secret, which would come back in plain text; the only secrets are "
-        f"{' and '.join(_SECRETS)}, top-level"
+        f"{' and '.join(SECRETS)}, top-level"
         for key in _OBJECTS
         if key in secret
     ]
@@ -98,7 +115,7 @@ def _secret_faults(given: dict[str, str]) -> list[str]:
         faults.append("adminPassword: is missing; pulumi config set --secret adminPassword")
     faults += [
         f"{key}: is in plain text; pulumi config set --secret {key}"
-        for key in _SECRETS
+        for key in SECRETS
         if given.get(key) and key not in secret
     ]
     return faults

@@ -7,9 +7,9 @@ and the change, so that it allows this change and no other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from azure_postgres_cdc.names import TableName, listed, quoted
+from azure_postgres_cdc.names import TableName, listed, quoted, unquoted
 
 _REPLACE_PUBLICATION = "publication {} from {} to {}"
 _PARTITION_ROOT = "publish_via_partition_root {} of {}"
@@ -43,8 +43,17 @@ def snapshot_of_all(publication: str) -> str:
 
 
 def rename(kind: str, old: str, new: str) -> str:
-    """The connector goes on with another slot or publication."""
+    """The connector goes on with another slot or publication, or its database has a new name."""
     return _RENAME.format(kind, quoted(old), quoted(new))
+
+
+def former_database(words: Iterable[str], database: str) -> str | None:
+    """The name that a database had before, where one of the words says so."""
+    before, after = _RENAME.format("database", "\0", quoted(database)).split("\0")
+    for word in words:
+        if word.startswith(before) and word.endswith(after):
+            return unquoted(word.removeprefix(before).removesuffix(after))
+    return None
 
 
 def word_faults(words: Sequence[str]) -> Iterator[str]:

@@ -51,7 +51,8 @@ class CdcProvider(ResourceProvider):
     serialize_as_secret_always = False
 
     identity: tuple[str, ...] = ()
-    """The properties that name the thing. Changing one means another thing: a replacement."""
+    """The properties that name the thing. Changing one means another thing: a replacement. But for
+    `database`: what was in it is in it still when it has another name (`renaming.py`)."""
 
     def configure(self, _req: ConfigureRequest) -> None:
         """Runs in the plugin's process only, where an exception would be a traceback."""
@@ -109,7 +110,7 @@ class CdcProvider(ResourceProvider):
         changed = differing(_without_own(_olds), _without_own(_news))
         news = self._plain(_news)
         changed += [key for key in self.unsettled if news.get(key) and key not in changed]
-        replaces = [key for key in changed if key in self.identity]
+        replaces = [key for key in changed if key in self.identity and key != "database"]
         return DiffResult(
             changes=bool(changed), replaces=replaces, delete_before_replace=bool(replaces)
         )

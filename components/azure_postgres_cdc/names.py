@@ -71,6 +71,11 @@ def quoted(name: str) -> str:
 
 
 def unquoted(text: str) -> str:
+    """The other way round."""
+    return text[1:-1].replace('""', '"') if text.startswith('"') else text
+
+
+def plain_table(text: str) -> str:
     """A table's name as connectors spell it: `schema.table` without SQL's quotes."""
     table = TableName.parse(text)
     return f"{table.schema}.{table.name}"

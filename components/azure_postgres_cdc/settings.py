@@ -5,12 +5,14 @@ Every wrong, missing or unknown key is found, all of them at once, before anythi
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
 
 from pydantic import Field, StrictBool, ValidationError, model_validator
 
+from azure_postgres_cdc.acknowledge import former_database
 from azure_postgres_cdc.connector import FormArgs
 from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
@@ -34,6 +36,8 @@ from azure_postgres_cdc.setting_types import (
 )
 from azure_postgres_cdc.slot_options import SlotArgs
 
+SECRETS = ("adminPassword", "connectorPassword")
+"""The keys beside the settings that hold a secret."""
 UNNAMED = "postgresql"
 _FAULTS_SHOWN_OF_A_FILE = 20
 
@@ -209,12 +213,27 @@ class Settings(SettingsModel):
             found["database"] = names[0]
         return cast(CdcServerArgs, found)
 
+    def former_names(self) -> dict[str, str]:
+        """The databases that were renamed, as their words say, and what each was called before."""
+        names = {item.name for item in self.databases}
+        found = {item.name: former_database(item.acknowledge, item.name) for item in self.databases}
+        # One that is captured still was not renamed.
+        return {name: old for name, old in found.items() if old and old not in names}
+
     def connectors_by_database(self, root: Path) -> dict[str, list[ConnectorArgs]]:
         """A database that stands in the list twice is one source with two connectors."""
         found: dict[str, list[ConnectorArgs]] = {}
         for item in self.databases:
             found.setdefault(item.name, []).append(item.arguments(self.server, root))
         return found
+
+
+def decoded(text: Any) -> Any:
+    """A value as the engine hands it over: objects and lists as JSON, anything else as it is."""
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError):
+        return text
 
 
 def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[str]]:

@@ -95,6 +95,10 @@ class CdcSource(pulumi.ComponentResource):
                     database,
                     access,
                     self._options([*self._server.roles.resources, *made]),
+                    slots=self._slots,
+                    acknowledge=sorted(
+                        {word for plan in plans for word in plan.publication_options.acknowledge}
+                    ),
                 )
             )
         return made

@@ -24,7 +24,11 @@ from azure_postgres_cdc.errors import CdcError
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 ROLE = "streamkap_role"
-SETTINGS = {"wal_level": "logical", "max_worker_processes": "16"}
+SETTINGS = {
+    "wal_level": "logical",
+    "max_worker_processes": "16",
+    "max_prepared_transactions": "2",
+}
 OTHER_MAJORS = (15, 16, 18)
 
 _numbers = itertools.count(1)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
@@ -85,6 +88,15 @@ class Connector:
         assert "\n" not in found.evidence + found.remedy
         assert PASSWORD not in found.evidence + found.remedy
         return str(found.state), found.evidence
+
+
+@pytest.fixture(name="connector")
+def ready_connector(shop: Shop) -> Iterator[Connector]:
+    """A connector on a database that has what `pulumi up` would have made."""
+    found = Connector(shop)
+    found.make_ready()
+    yield found
+    found.remove()
 
 
 def form_of(server: EmbeddedPostgres, database: str, user: str, slot: str, **fields: Any) -> Form:

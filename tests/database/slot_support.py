@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from azure_postgres_cdc.database import ledger
 from azure_postgres_cdc.database.ledger import Ledger
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
@@ -16,6 +18,27 @@ if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
 
 PUBLICATION = "streamkap_pub"
+
+
+@pytest.fixture(name="name")
+def slot_name(shop: Shop) -> str:
+    """Slot names are unique on a server."""
+    return f"slot_{shop.name}"
+
+
+@pytest.fixture(name="managed")
+def slot_to_make(shop: Shop, name: str) -> Managed:
+    """A slot of a publication that is there."""
+    prepare(shop)
+    return replication_slot(shop, name)
+
+
+def prepare(shop: Shop) -> None:
+    """What is there before the slot."""
+    shop.run(
+        "CREATE TABLE public.orders (id int PRIMARY KEY)",
+        f"CREATE PUBLICATION {PUBLICATION} FOR TABLE public.orders",
+    )
 
 
 def replication_slot(shop: Shop, name: str, **inputs: Any) -> Managed:

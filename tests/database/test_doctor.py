@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.database.doctor_support import Connector
-from tests.database.test_slot import reader
+from tests.database.doctor_support import (
+    Connector,
+    ready_connector,  # noqa: F401 - a fixture
+)
+from tests.database.slot_support import reader
 
 from azure_postgres_cdc.operations.checks import CHECKS, name_of
 from azure_postgres_cdc.operations.checks import slot as slot_checks
@@ -22,14 +24,6 @@ if TYPE_CHECKING:
 
 # What nobody can know here: there is no Azure, and no record of the slot's past.
 NOT_HERE = {"storage": "unknown", "continuity": "unknown"}
-
-
-@pytest.fixture
-def connector(shop: Shop) -> Iterator[Connector]:
-    found = Connector(shop)
-    found.make_ready()
-    yield found
-    found.remove()
 
 
 def test_everything_is_as_it_should_be(connector: Connector, shop: Shop) -> None:
@@ -58,6 +52,16 @@ def test_doctor_leaves_nothing_behind(connector: Connector, shop: Shop) -> None:
 
 
 # What takes more than a statement
+
+
+def test_policy_that_hides_nothing_from_the_role_is_in_order(
+    connector: Connector, shop: Shop
+) -> None:
+    """As `up` sees it, and as the remedy says."""
+    shop.run("ALTER TABLE public.orders ENABLE ROW LEVEL SECURITY")
+    assert connector.find("row-level-security").state == "warning"
+    shop.run("CREATE POLICY every_row ON public.orders FOR SELECT TO streamkap_role USING (true)")
+    assert connector.find("row-level-security").state == "ok"
 
 
 def test_login_that_is_refused_is_all_that_is_found(connector: Connector, shop: Shop) -> None:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.database.doctor_support import Connector
+from tests.database.doctor_support import (
+    Connector,
+    ready_connector,  # noqa: F401 - a fixture
+)
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
 
 DROP_SLOT = "SELECT pg_drop_replication_slot('{slot}')"
-
-
-@pytest.fixture
-def connector(shop: Shop) -> Iterator[Connector]:
-    found = Connector(shop)
-    found.make_ready()
-    yield found
-    found.remove()
 
 
 # What is done, and what is then said. What goes together is done together, so that a database and

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import pytest
-from tests.database.doctor_support import Connector
+from tests.database.doctor_support import (
+    Connector,
+    ready_connector,  # noqa: F401 - a fixture
+)
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
-
-
-@pytest.fixture
-def connector(shop: Shop) -> Iterator[Connector]:
-    found = Connector(shop)
-    found.make_ready()
-    yield found
-    found.remove()
 
 
 def test_new_table_of_a_captured_schema(connector: Connector, shop: Shop) -> None:

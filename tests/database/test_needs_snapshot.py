@@ -225,6 +225,27 @@ def test_what_a_captured_schema_holds_beside_is_named(
     assert warnings(by_name, capsys) == f"{line}public.f (foreign), public.p, public.u (unlogged)\n"
 
 
+def test_partition_whose_root_is_in_another_schema_is_told(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A schema's partitions are captured as their root, which is not captured here."""
+    shop.run(
+        "CREATE SCHEMA parts",
+        "CREATE TABLE parts.t (id int PRIMARY KEY)",
+        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE parts.middle PARTITION OF public.root DEFAULT PARTITION BY RANGE (id)",
+        "CREATE TABLE parts.leaf PARTITION OF parts.middle DEFAULT",
+    )
+    line = "not in publication streamkap_pub, though in a captured schema: "
+    by_schema = publication(shop, {"schemas": ["parts"]})
+    assert warnings(by_schema, capsys) == f"{line}parts.leaf (a partition of public.root)\n"
+    both = publication(shop, {"schemas": ["parts", "public"]})
+    assert warnings(both, capsys) == ""
+    if shop.server.major >= 15:  # PostgreSQL publishes a schema's partitions by themselves
+        in_schema = publication(shop, {"schemas": ["parts"]}, tablesInSchema=True)
+        assert warnings(in_schema, capsys) == ""
+
+
 # Without a server
 
 

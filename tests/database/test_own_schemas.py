@@ -48,6 +48,14 @@ def test_schema_that_is_there_is_used(shop: Shop) -> None:
     assert shop.value("SELECT to_regclass('streamkap.theirs') IS NOT NULL")
 
 
+def test_schema_that_was_there_stays_though_it_is_empty(shop: Shop) -> None:
+    shop.run("CREATE SCHEMA streamkap")
+    managed = ready(shop)
+    managed.up()
+    managed.destroy()
+    assert is_there(shop, "streamkap")
+
+
 def test_schema_that_has_vanished_is_made_again(shop: Shop) -> None:
     managed = ready(shop)
     managed.up()
@@ -63,12 +71,18 @@ def test_schema_goes_with_its_last_table(shop: Shop) -> None:
     managed.up()
     signal = shop.managed(SignalTableProvider(), schema="streamkap", roles=[ROLE])
     signal.up()
-    managed.destroy()
-    assert is_there(shop, "streamkap")
-    managed.up()
+    assert managed.up() == managed.refresh() == []
     signal.destroy()
     managed.destroy()
     assert not is_there(shop, "streamkap")
+
+
+def test_schema_in_use_stays(shop: Shop) -> None:
+    managed = ready(shop)
+    managed.up()
+    shop.run("CREATE TABLE streamkap.theirs (id int)")
+    managed.destroy()
+    assert is_there(shop, "streamkap")
 
 
 def test_schema_of_somebody_else_stays(shop: Shop) -> None:

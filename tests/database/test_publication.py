@@ -56,6 +56,36 @@ def test_tables_are_added_and_dropped_in_place(shop: Shop) -> None:
 
 
 @pytest.mark.usefixtures("tables")
+def test_tables_that_inherit_from_a_listed_one_are_left_alone(shop: Shop) -> None:
+    """They have an identity of their own, or none: UPDATE on one that is published would fail."""
+    shop.run("CREATE TABLE public.child (note text) INHERITS (public.a)")
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    assert shop.published() == ["public.a", "public.b"]
+    shop.run("INSERT INTO public.child VALUES (1, 'x')", "UPDATE public.child SET note = 'y'")
+    assert managed.up() == []
+    managed.up(capture=listed("public.b", "public.c"))
+    assert shop.published() == ["public.b", "public.c"]
+    shop.run("ALTER PUBLICATION streamkap_pub ADD TABLE public.a")
+    managed.up()
+    assert shop.published() == ["public.b", "public.c"]
+
+
+@pytest.mark.usefixtures("tables")
+def test_table_that_becomes_a_partition_is_published_as_its_root(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run("CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    shop.run("ALTER TABLE public.root ATTACH PARTITION public.a DEFAULT")
+    capfd.readouterr()
+    assert managed.up() == ["tables"]
+    assert "leaves publication" not in capfd.readouterr().err
+    assert shop.published() == ["public.b", "public.c", "public.root"]
+
+
+@pytest.mark.usefixtures("tables")
 def test_publication_is_dropped_at_destroy_and_destroying_twice_is_no_error(shop: Shop) -> None:
     managed = publication(shop, listed("public.a"))
     managed.up()

@@ -241,7 +241,7 @@ def test_server_that_does_not_answer(shop: Shop, monkeypatch: pytest.MonkeyPatch
 def test_unknown_database(shop: Shop) -> None:
     text = failed_connection(shop.connection, "shop;DROP TABLE x")
     assert 'database "shop;DROP TABLE x" does not exist' in text
-    assert text.endswith("Remedy: check the name")
+    assert text.endswith("check the name, and whether the database was renamed (docs/slot.md)")
 
 
 def test_database_that_lets_nobody_in(shop: Shop) -> None:

@@ -5,28 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.database.slot_support import found, reader, replication_slot
+from tests.database.slot_support import (
+    found,
+    reader,
+    replication_slot,
+    slot_name,  # noqa: F401 - a fixture
+    slot_to_make,  # noqa: F401 - a fixture
+)
 
 from azure_postgres_cdc.database import slot_creation
 from azure_postgres_cdc.database.publication import PublicationProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
-
-
-@pytest.fixture
-def name(shop: Shop) -> str:
-    """Slot names are unique on a server."""
-    return f"slot_{shop.name}"
-
-
-@pytest.fixture
-def managed(shop: Shop, name: str) -> Managed:
-    shop.run(
-        "CREATE TABLE public.orders (id int PRIMARY KEY)",
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
-    )
-    return replication_slot(shop, name)
 
 
 # Making
@@ -147,8 +138,10 @@ def test_slot_of_another_database_is_refused(shop: Shop, managed: Managed, name:
         connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
         try:
             text = managed.refusal()
-            assert "found a logical slot of plug-in pgoutput on database postgres" in text
-            assert "where the captured database was renamed, the connector needs another" in text
+            assert text.startswith(
+                f"replication slot {name} is on database postgres, and the settings want it on "
+                f"{shop.name}: another database is another source, and a slot stays with its own. "
+            )
             assert len(found(shop, name)) == 1
         finally:
             connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
@@ -173,6 +166,42 @@ def test_slot_that_waits_for_writers_names_them(
     assert found(shop, name) == []
     managed.up()
     assert len(found(shop, name)) == 1
+
+
+def test_slot_that_waits_for_a_prepared_transaction_names_it(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No session has it, and it may be forgotten."""
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
+    shop.run("BEGIN", "INSERT INTO public.orders VALUES (1)", f"PREPARE TRANSACTION '{name}'")
+    try:
+        text = managed.failure(managed.up)
+    finally:
+        shop.run(f"ROLLBACK PREPARED '{name}'")
+    assert f"pids: none, but the prepared transaction '{name}' of database {shop.name}. " in text
+    assert "(a prepared one with ROLLBACK PREPARED)" in text
+    managed.up()
+
+
+def test_slot_that_waits_for_a_stranger_names_it(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may not read all statistics sees the pid at least."""
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
+    shop.run("REVOKE pg_monitor FROM azure_pg_admin", superuser=True)
+    try:
+        with shop.server.superuser(shop.name) as writer:
+            writer.autocommit = False
+            writer.execute("INSERT INTO public.orders VALUES (1)")
+            writer.execute("SAVEPOINT one")
+            writer.execute("INSERT INTO public.orders VALUES (2)")
+            text = managed.failure(managed.up)
+            pid = writer.info.backend_pid
+            writer.rollback()
+    finally:
+        shop.run("GRANT pg_monitor TO azure_pg_admin WITH ADMIN OPTION", superuser=True)
+    assert f"pids: {pid} (azuresu). Remedy" in text
+    assert found(shop, name) == []
 
 
 def test_slot_too_many_says_what_to_raise(shop: Shop, managed: Managed, name: str) -> None:

@@ -16,6 +16,8 @@ from tests.database.slot_support import (
     reader,
     recorded,
     replication_slot,
+    slot_name,  # noqa: F401 - a fixture
+    slot_to_make,  # noqa: F401 - a fixture
 )
 
 if TYPE_CHECKING:
@@ -23,21 +25,6 @@ if TYPE_CHECKING:
 
 GONE = "has vanished"
 ANOTHER = "is not the one that was there before"
-
-
-@pytest.fixture
-def name(shop: Shop) -> str:
-    """Slot names are unique on a server."""
-    return f"slot_{shop.name}"
-
-
-@pytest.fixture
-def managed(shop: Shop, name: str) -> Managed:
-    shop.run(
-        "CREATE TABLE public.orders (id int PRIMARY KEY)",
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
-    )
-    return replication_slot(shop, name)
 
 
 def assert_refused_everywhere(shop: Shop, managed: Managed, what: str) -> str:

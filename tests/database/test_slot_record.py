@@ -15,10 +15,13 @@ from tests.database.slot_support import (
     drop,
     found,
     position,
+    prepare,
     preview,
     reader,
     recorded,
     replication_slot,
+    slot_name,  # noqa: F401 - a fixture
+    slot_to_make,  # noqa: F401 - a fixture
 )
 
 from azure_postgres_rehearsal import keeper
@@ -28,25 +31,6 @@ if TYPE_CHECKING:
     from tests.database.conftest import Managed
 
 DOUBT = "it cannot be proved that replication slot "
-
-
-@pytest.fixture
-def name(shop: Shop) -> str:
-    """Slot names are unique on a server."""
-    return f"slot_{shop.name}"
-
-
-@pytest.fixture
-def managed(shop: Shop, name: str) -> Managed:
-    prepare(shop)
-    return replication_slot(shop, name)
-
-
-def prepare(shop: Shop) -> None:
-    shop.run(
-        "CREATE TABLE public.orders (id int PRIMARY KEY)",
-        "CREATE PUBLICATION streamkap_pub FOR TABLE public.orders",
-    )
 
 
 # The record

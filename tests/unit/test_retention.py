@@ -19,10 +19,13 @@ SLOT = Slot(
     active=False,
     active_pid=None,
     position="0/100",
-    retained_bytes=0,
+    held_bytes=0,
+    lag_bytes=0,
+    wal_status="reserved",
     invalidated=None,
     failover=False,
     idle_since=None,
+    idle_seconds=None,
     wal="0/100",
 )
 NOW = Sighting(
@@ -53,14 +56,14 @@ TWO_HOURS_AGO = replace(NOW, seen_at="2026-01-02T10:00:00Z", wal="0/0")
 def test_slot_is_reported_after_a_day_or_a_gibibyte(
     idle_since: str, retained: int, said: bool
 ) -> None:
-    slot, now = replace(SLOT, retained_bytes=retained), replace(NOW, idle_since=idle_since)
+    slot, now = replace(SLOT, held_bytes=retained), replace(NOW, idle_since=idle_since)
     assert bool(list(retention_warnings(slot, None, now))) == said
     read = replace(slot, active=True)
     assert list(retention_warnings(read, None, replace(now, idle_since=""))) == []
 
 
 def test_warning_says_since_when_how_much_and_until_when() -> None:
-    slot, now = replace(SLOT, retained_bytes=12 * GIB), replace(NOW, idle_since=NOON)
+    slot, now = replace(SLOT, held_bytes=12 * GIB), replace(NOW, idle_since=NOON)
     assert list(retention_warnings(slot, TWO_HOURS_AGO, now, 32.0)) == [
         f"nobody has read replication slot slot since {NOON}: it holds 12.0 GiB of WAL, without "
         "bound, growing by 2.00 GiB an hour: its 32 GiB of storage are full in 10 hours at the "
@@ -81,7 +84,7 @@ def test_warning_says_since_when_how_much_and_until_when() -> None:
 def test_forecast_is_in_hours_and_then_in_days(
     retained: int, storage: float | None, text: str
 ) -> None:
-    slot = replace(SLOT, retained_bytes=retained * GIB)
+    slot = replace(SLOT, held_bytes=retained * GIB)
     assert forecast(slot, TWO_HOURS_AGO, NOW, storage).endswith(text)
 
 

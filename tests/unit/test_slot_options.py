@@ -78,3 +78,23 @@ def test_word_of_a_rename_is_one_that_up_asks_for() -> None:
     word = acknowledge.rename("publication", "streamkap_pub", 'odd "pub"')
     assert word == 'publication streamkap_pub renamed to "odd ""pub"""'
     assert list(acknowledge.word_faults([word])) == []
+
+
+@pytest.mark.parametrize("old", ["shop", 'odd "db" renamed to store', "Größe"])
+@pytest.mark.parametrize("new", ["store", 'a "b"', "{}"])
+def test_former_name_of_a_database_is_read_out_of_its_word(old: str, new: str) -> None:
+    words = [acknowledge.rename("slot", old, new), acknowledge.rename("database", old, new)]
+    assert list(acknowledge.word_faults(words)) == []
+    assert acknowledge.former_database(words, new) == old
+    assert acknowledge.former_database(words, "other") is None
+    assert acknowledge.former_database(words[:1], new) is None
+
+
+def test_settings_know_the_former_names_of_databases() -> None:
+    words = ["database shop renamed to store", "database crm renamed to other"]
+    store = {"databases.0.name": "store", "databases.0.acknowledge": words}
+    assert valid(store).former_names() == {"store": "shop"}
+    # A database that is captured still was not renamed.
+    crm = {"name": "crm", "capture": {"schemas": ["public"]}, "slot": "crm_slot"}
+    other = crm | {"name": "other", "slot": "other_slot", "acknowledge": words}
+    assert valid({"databases": [crm, other]}).former_names() == {}

@@ -42,7 +42,7 @@ _REMEDIES = (
     ("root certificate file", "check connection.sslRootCert"),
     ("server certificate for", "check connection.host, or use connection.sslMode: verify-ca"),
     ("permission denied for database", "grant CONNECT on the database to the administrator"),
-    ("does not exist", "check the name"),
+    ("does not exist", "check the name, and whether the database was renamed (docs/slot.md)"),
     ("starting up", _NOT_UP),
     ("shutting down", _NOT_UP),
     ("remaining connection slots", "end idle connections or raise max_connections"),

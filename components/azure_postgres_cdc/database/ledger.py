@@ -44,6 +44,8 @@ class Ledger:
     """Tables whose earlier rows never arrived, and the transaction that began to publish each."""
     stack: str = ""
     """Whose connector it is: another stack may capture the same database."""
+    database: str = ""
+    """The database's name when it was written: a renamed or copied one takes the record along."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -91,6 +93,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "doubt": ledger.doubt and vars(ledger.doubt),
         "needsSnapshot": ledger.needs_snapshot,
         "stack": ledger.stack,
+        "database": ledger.database,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -106,6 +109,7 @@ def parsed(comment: str) -> Ledger:
                     doubt=Doubt(**found["doubt"]) if "doubt" in found else None,
                     needs_snapshot=dict(found.get("needsSnapshot", {})),
                     stack=str(found.get("stack", "")),
+                    database=str(found.get("database", "")),
                 )
             except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more

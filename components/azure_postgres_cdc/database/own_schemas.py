@@ -21,16 +21,18 @@ WHERE nspname = ANY(%s) AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
 """
 
 
-def make(connection: Connection, names: Iterable[str]) -> None:
-    """Make those that are missing."""
+def make(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Make those that are missing, and say which: at the end, only they are ours to drop."""
     database, administrator = quoted(connection.info.dbname), quoted(connection.info.user)
     may_not = {
         "42501": f"have the owner of the database run: GRANT CREATE ON DATABASE {database} TO "
         f"{administrator}; then run pulumi up again"
     }
-    for name in tables.missing_schemas(connection, names):
+    missing = tables.missing_schemas(connection, names)
+    for name in missing:
         with explained(f"cannot make schema {quoted(name)} in database {database}", may_not):
             connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    return missing
 
 
 def drop_empty(connection: Connection, names: Iterable[str]) -> None:

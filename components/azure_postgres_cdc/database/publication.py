@@ -59,7 +59,7 @@ class PublicationProvider(CdcProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news
-        same = all(olds.get(key) == news[key] for key in self.identity)
+        same = olds.get("name") == news["name"]
         with connect(news["connection"], news["database"]) as connection:
             return planned(connection, olds if same else {}, news)
 

@@ -185,7 +185,7 @@ def _to_do(
         new = set(captured)
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
-        warn(publication_report.dropped(name, found, wanted))
+        warn(publication_report.dropped(connection, name, found, wanted))
     recorded = ledger.read(connection, name).needs_snapshot
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
     open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)

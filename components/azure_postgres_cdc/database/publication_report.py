@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 
-from azure_postgres_cdc import acknowledge
+from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.capture import CaptureArgs, captured_schemas
 from azure_postgres_cdc.database.connection import Connection, rows
@@ -19,7 +19,8 @@ from azure_postgres_cdc.names import TableName, listed, quoted
 # Those that are listed in the publication, and stay in it, need not travel.
 _CANDIDATES = """
 SELECT n.nspname, c.relname, CASE WHEN c.relkind = 'f' THEN ' (foreign)'
-                                  WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END
+                                  WHEN c.relpersistence = 'u' THEN ' (unlogged)' ELSE '' END,
+       c.relkind = 'f' OR c.relpersistence = 'u'
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
            WHERE p.pubname = %s) listed ON listed.prrelid = c.oid
@@ -27,7 +28,14 @@ WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence 
   AND NOT c.relispartition
   AND (listed.prrelid IS NULL
        OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])))
-ORDER BY 1, 2
+"""
+# Those whose root is in another schema: a partition is captured as its root, and by no other name.
+_PARTITIONS = """
+UNION ALL
+SELECT n.nspname, c.relname, format(' (a partition of %%I.%%I)', o.nspname, r.relname), false
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace o ON o.oid = r.relnamespace
+WHERE c.relispartition AND c.relkind IN ('r', 'f') AND n.nspname = ANY(%s) AND o.nspname <> ALL(%s)
 """
 
 
@@ -46,21 +54,29 @@ def unpublished(
     if schemas is None:
         schemas = tables.user_schemas(connection)
     leaving = tables.columns(found.tables - published.tables if found else ())
+    query, parameters = _CANDIDATES, [name, schemas, *leaving]
+    if capabilities.has("pg_partition_root", connection.info.server_version):
+        query, parameters = query + _PARTITIONS, [*parameters, schemas, schemas]
     missing = [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind in rows(connection, _CANDIDATES, name, schemas, *leaving)
-        if kind or TableName(schema, table) not in published
+        for schema, table, kind, never in rows(connection, f"{query} ORDER BY 1, 2", *parameters)
+        if never or TableName(schema, table) not in published
     ]
     if missing:
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
 
 
-def dropped(name: str, found: Definition, wanted: Definition) -> Iterator[str]:
-    """At most one line: tables that leave a publication of the same kind."""
-    gone = sorted(table for table in found.tables if table not in wanted)
+def dropped(
+    connection: Connection, name: str, found: Definition, wanted: Definition
+) -> Iterator[str]:
+    """At most two lines: tables, or schemas, that leave a publication of the same kind."""
+    gone = {table for table in found.tables if table not in wanted}
+    if gone:  # one that became a partition goes on as its root
+        gone -= set(tables.with_partitions(connection, wanted.tables))
     schemas = sorted(found.schemas - wanted.schemas)
     if gone:
-        yield f"{listed(gone)} leaves publication {quoted(name)}: changes are no longer captured"
+        names = listed(sorted(gone))
+        yield f"{names} leaves publication {quoted(name)}: changes are no longer captured"
     if schemas and not wanted.all_tables:
         yield (
             f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "

@@ -73,8 +73,12 @@ def _changed_options(found: Definition, wanted: Definition) -> Iterator[sql.Comp
 
 
 def table_entry(table: TableName, columns: Iterable[str], row_filter: str) -> sql.Composable:
-    """A table as a publication lists it. The filter was looked at by `filter_fault`."""
-    entry: sql.Composable = table.identifier
+    """A table as a publication lists it. The filter was looked at by `filter_fault`.
+
+    ONLY leaves out tables that inherit from it: each is captured, and its identity audited, by its
+    own name. Partitions go with their root all the same.
+    """
+    entry: sql.Composable = sql.SQL("ONLY {}").format(table.identifier)
     if columns:
         entry = sql.SQL("{} ({})").format(entry, _joined(map(sql.Identifier, columns)))
     if row_filter:

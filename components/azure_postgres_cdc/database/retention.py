@@ -44,11 +44,17 @@ def forecast(slot: Slot, last: Sighting | None, now: Sighting, storage_gib: floa
     if not rate:
         return ""
     speed = f", growing by {rate / _GIB:.2f} GiB an hour"
-    if not storage_gib:
+    left = seconds_to_full((storage_gib or 0) * _GIB - slot.retained_bytes, rate / 3600)
+    if not storage_gib or left is None:
         return speed
-    hours = max(storage_gib * _GIB - slot.retained_bytes, 0) / rate
+    hours = left / 3600
     when = f"{hours:.0f} hours" if hours < 72 else f"{hours / 24:.0f} days"
     return f"{speed}: its {storage_gib:.0f} GiB of storage are full in {when} at the latest"
+
+
+def seconds_to_full(free_bytes: float, bytes_per_second: float) -> float | None:
+    """How long free storage takes the WAL that is written; None where none is."""
+    return max(0.0, free_bytes) / bytes_per_second if bytes_per_second > 0 else None
 
 
 def wal_per_hour(last: Sighting | None, now: Sighting) -> float | None:

@@ -8,14 +8,14 @@ changes which of them there are would revoke, last of all, what had just been gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import own_schemas, privileges, tables
+from azure_postgres_cdc.database import own_schemas, privileges, renaming, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -77,6 +77,7 @@ class SchemaAccessProvider(CdcProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
+            renaming.check_database(connection, olds, news)
             found = dict(news)
             if news.get("readOnly"):
                 check_read_only(connection)
@@ -98,9 +99,9 @@ class SchemaAccessProvider(CdcProvider):
             connect(props["connection"], props["database"]) as connection,
             explained(_what(props), _REMEDIES),
         ):
-            own_schemas.make(connection, props.get("ownSchemas", ()))
+            made = own_schemas.make(connection, props.get("ownSchemas", ()))
             privileges.grant(connection, _access(props))
-        return props
+        return props | {"madeSchemas": made}
 
     def change(self, olds: Props, news: Props) -> Props:
         with (
@@ -109,11 +110,11 @@ class SchemaAccessProvider(CdcProvider):
         ):
             wanted = _access(news)
             privileges.revoke(connection, _access(olds), wanted)
-            gone = set(olds.get("ownSchemas", ())).difference(news.get("ownSchemas", ()))
-            own_schemas.drop_empty(connection, gone)
-            own_schemas.make(connection, news.get("ownSchemas", ()))
+            own, made = news.get("ownSchemas", ()), set(olds.get("madeSchemas", ()))
+            own_schemas.drop_empty(connection, made.difference(own))
+            made = made.intersection(own).union(own_schemas.make(connection, own))
             privileges.grant(connection, wanted)
-        return olds | news | {"lacking": []}
+        return olds | news | {"lacking": [], "madeSchemas": sorted(made)}
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
@@ -127,13 +128,14 @@ class SchemaAccessProvider(CdcProvider):
             explained(_what(props), _REMEDIES),
         ):
             privileges.revoke(connection, _access(props), Access(props["role"]))
-            own_schemas.drop_empty(connection, props.get("ownSchemas", ()))
+            own_schemas.drop_empty(connection, props.get("madeSchemas", ()))
 
 
 class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
     """CONNECT; USAGE, and CREATE, on schemas; SELECT on their tables or on the captured ones only.
 
-    Before anything is granted, the owners of the captured schemas' tables are looked at.
+    The first of a database's resources: it also says whether the database is the one that was
+    captured so far (`renaming.py`), and looks at the owners of the captured schemas' tables.
 
     Schemas (where all are captured), owners (where none are listed) and captured tables are looked
     up at each `pulumi up`.
@@ -146,6 +148,9 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
         database: pulumi.Input[str],
         access: RoleAccess,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        slots: Sequence[str] = (),
+        acknowledge: Sequence[str] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
@@ -163,6 +168,7 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
             "create": access.create,
             "tableGrants": access.table_grants,
             "users": sorted(access.users),
+            **renaming.props(slots, acknowledge),
         }
         super().__init__(SchemaAccessProvider(), resource_name, props, opts)
 

@@ -8,16 +8,15 @@ and refresh (`slot_loss.py`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.acknowledge import rename, settings_line
 from azure_postgres_cdc.database import ledger as ledgers
-from azure_postgres_cdc.database import slot_creation
+from azure_postgres_cdc.database import renaming, slot_creation
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -54,8 +53,10 @@ class ReplicationSlotProvider(CdcProvider):
         props = {key: value for key, value in news.items() if key != "record"}
         with connect(props["connection"], props["database"]) as connection:
             _check_failover(connection, props)
-            _check_names(connection, olds, props)
-            found = _examine(connection, props, known=_known(olds))
+            renaming.check_database(connection, olds, props, quiet=True)
+            records = ledgers.read_all(connection)
+            renaming.check_names(records, olds, props)
+            found = _examine(connection, props, known=_known(olds), records=records)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
@@ -166,9 +167,15 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
 
 
-def _examine(connection: Connection, props: Props, *, known: bool) -> Examination:
+def _examine(
+    connection: Connection,
+    props: Props,
+    *,
+    known: bool,
+    records: Mapping[str, ledgers.Ledger] | None = None,
+) -> Examination:
     where = props["name"], props["database"], props["publication"]
-    return examine(connection, *where, known=known)
+    return examine(connection, *where, known=known, records=records)
 
 
 def _known(olds: Props) -> bool:
@@ -207,13 +214,13 @@ def _without_acknowledged_doubt(found: Examination, props: Props) -> Examination
 
 
 def _signed(record: ledgers.Ledger, props: Props) -> ledgers.Ledger:
-    return replace(record, stack=props.get("stack", ""))
+    return replace(record, stack=props.get("stack", ""), database=props["database"])
 
 
 def _record(connection: Connection, props: Props, found: Examination) -> None:
     """Write down what was seen, where it differs in more than the time."""
     publication = props["publication"]
-    if found.now is None or not found.is_news:
+    if found.now is None or not (found.is_news or found.ledger.database != props["database"]):
         return
     try:
         _write(connection, publication, found.now.slot, _signed(found.record, props))
@@ -255,32 +262,3 @@ def _forget(connection: Connection, name: str, *, but: str = "") -> None:
 def _check_failover(connection: Connection, props: Props) -> None:
     if props.get("failover"):
         capabilities.check("failover slots", connection.info.server_version)
-
-
-def _check_names(connection: Connection, olds: Props, props: Props) -> None:
-    """Another name for what is known means another position for the connector: a word is needed."""
-    name, publication = props["name"], props["publication"]
-    for known_as, ledger in ledgers.read_all(connection).items():
-        slot = ledger.last.slot if ledger.last else name
-        if ledger.last and slot == name and known_as != publication:
-            _require(props, "publication", known_as, publication)
-        is_ours = ledger.stack == props.get("stack", "")
-        if is_ours and not olds and slot not in {name, *props.get("slots", ())}:
-            _require(props, "slot", slot, name)
-
-
-def _require(props: Props, kind: str, old: str, new: str) -> None:
-    word = rename(kind, old, new)
-    warning = (
-        f"the source has to name {kind} {new} in the Streamkap app before it goes on, and "
-        "Streamkap may need to reset its offsets: contact them. The form is the stack's output "
-        "`connectors`"
-    )
-    if word in props.get("acknowledge", ()):
-        warn([warning])
-        return
-    raise CdcError(
-        f"database {quoted(props['database'])} is captured through {kind} {old}, and the settings "
-        f"name {new}: the connector would begin elsewhere, with a gap. Remedy: keep the name; or "
-        f"stop the source once it has drained and set {settings_line(word)} ({warning})"
-    )

@@ -16,13 +16,17 @@ WITH server AS (
                 ELSE pg_current_wal_lsn() END AS wal)
 SELECT slot_type, plugin::text, database::text, active, active_pid,
        coalesce(confirmed_flush_lsn, '0/0')::text,
-       coalesce(pg_wal_lsn_diff(server.wal, restart_lsn), 0)::bigint,
+       pg_wal_lsn_diff(server.wal, restart_lsn)::bigint,
+       pg_wal_lsn_diff(server.wal, confirmed_flush_lsn)::bigint,
        -- by way of JSON, because older versions lack the columns
+       coalesce(to_jsonb(s) ->> 'wal_status', 'reserved'),
        CASE WHEN to_jsonb(s) ->> 'wal_status' = 'lost'
             THEN coalesce(to_jsonb(s) ->> 'invalidation_reason', 'wal_removed') END,
        coalesce((to_jsonb(s) ->> 'failover')::boolean, false),
        to_char((to_jsonb(s) ->> 'inactive_since')::timestamptz AT TIME ZONE 'UTC',
                'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+       extract(epoch FROM
+           clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint,
        server.wal::text
 FROM pg_replication_slots s, server WHERE slot_name = %s
 """
@@ -52,14 +56,25 @@ class Slot:
     """Whether a connector is reading it."""
     active_pid: int | None
     position: str
-    retained_bytes: int
-    """WAL that the server keeps for it."""
+    held_bytes: int | None
+    """WAL that the server keeps for it. None where it keeps none: `restart_lsn` is null."""
+    lag_bytes: int | None
+    """WAL that its connector has not confirmed. None for a physical slot."""
+    wal_status: str
+    """Whether that WAL is there: `reserved`, `extended`, `unreserved`, `lost`."""
     invalidated: str | None
     """Why PostgreSQL has given it up, if it has."""
     failover: bool
     idle_since: str | None
     """Since when nobody has read it. Known from PostgreSQL 17 on."""
+    idle_seconds: int | None
+    """For how long. As `idle_since`."""
     wal: str
+
+    @property
+    def retained_bytes(self) -> int:
+        """WAL that the server keeps for it."""
+        return max(0, self.held_bytes or 0)
 
     def fits(self, database: str) -> bool:
         """Whether the connector of a database can use it."""

@@ -17,11 +17,17 @@ _PEEK_TIMEOUT_SECONDS = 60
 _PEEK_AT_MOST = 64 * 2**20
 """Bytes of WAL. A peek decodes all that a slot retains, and locks its connector out meanwhile."""
 
+# Locks, because whoever may not read all statistics sees nothing of others' transactions there. A
+# subtransaction has a lock of its own.
 _WRITERS = """
-SELECT format('%s (%s, open for %s s)', pid, usename,
-              extract(epoch FROM now() - xact_start)::int)
-FROM pg_stat_activity
-WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid() ORDER BY xact_start
+SELECT DISTINCT format('%s (%s)', l.pid, concat_ws(
+    ', ', a.usename, 'open for ' || extract(epoch FROM now() - a.xact_start)::int || ' s'))
+FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
+WHERE l.locktype = 'transactionid' AND l.mode = 'ExclusiveLock' AND l.granted
+  AND l.pid <> pg_backend_pid()
+UNION ALL
+SELECT format('none, but the prepared transaction %L of database %I', gid, database)
+FROM pg_prepared_xacts
 """
 _PEEK = """
 SELECT count(*) FROM pg_logical_slot_peek_binary_changes(
@@ -49,7 +55,8 @@ def create(connection: Connection, props: Props) -> None:
         raise CdcError(
             f"replication slot {name} was not created within {_CREATE_TIMEOUT_SECONDS} s: it waits "
             f"for open transactions that have written; pids: {writers}. Remedy: let them end, or "
-            "end them with pg_terminate_backend, then run pulumi up again"
+            "end them with pg_terminate_backend (a prepared one with ROLLBACK PREPARED), then run "
+            "pulumi up again"
         ) from None
     except psycopg.Error as error:
         with explained(f"cannot create replication slot {name}", _CREATE_REMEDIES):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from azure_postgres_cdc.database import ledger as ledgers
@@ -9,6 +10,7 @@ from azure_postgres_cdc.database import slot_catalog
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.continuity import Continuity, Sighting, judge, lsn
 from azure_postgres_cdc.database.ledger import Doubt, Ledger
+from azure_postgres_cdc.database.renaming import elsewhere
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
@@ -55,13 +57,21 @@ class Examination:
 
 
 def examine(
-    connection: Connection, name: str, database: str, publication: str, *, known: bool
+    connection: Connection,
+    name: str,
+    database: str,
+    publication: str,
+    *,
+    known: bool,
+    records: Mapping[str, Ledger] | None = None,
 ) -> Examination:
     """Look at a slot. `known`: the stack has made or adopted it, whatever the ledger says.
 
-    Raises a CdcError where another kind of slot has its name.
+    `records`: of every publication, where they have been read already. Raises a CdcError where
+    another kind of slot has its name.
     """
-    ledger = _ledger_of(connection, name, publication)
+    everything = ledgers.read_all(connection) if records is None else records
+    ledger = _ledger_of(everything, name, publication)
     slot = slot_catalog.find(connection, name)
     if slot is None:
         lost = known or ledger.last is not None
@@ -99,9 +109,8 @@ def _compared(found: Examination, name: str, database: str, *, known: bool) -> E
     return Examination(found.slot, now, found.ledger, doubt=doubt)
 
 
-def _ledger_of(connection: Connection, name: str, publication: str) -> Ledger:
+def _ledger_of(everything: Mapping[str, Ledger], name: str, publication: str) -> Ledger:
     """The slot's record: its publication's, or that of the one which it had before."""
-    everything = ledgers.read_all(connection)
     mine = everything.get(publication, Ledger())
     for ledger in (mine, *everything.values()):
         if ledger.last is not None and ledger.last.slot == name:
@@ -135,14 +144,10 @@ def doubtful(name: str, database: str, doubt: Doubt) -> str:
 
 
 def _other_kind(name: str, database: str, slot: Slot) -> str:
-    elsewhere = (
-        "; a slot stays with its database: where the captured database was renamed, the connector "
-        "needs another slot, and its offsets may have to be reset (contact Streamkap)"
-        if slot.type == "logical" and slot.database != database
-        else ""
-    )
+    if slot.database is not None and slot.fits(slot.database):
+        return elsewhere(name, slot.database, database)
     return (
         f"replication slot {name} is not this stack's: found a {slot.type} slot of plug-in "
-        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on {database}"
-        f"{elsewhere}. Remedy: drop it once its owner agrees, or choose another slot name"
+        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on "
+        f"{database}. Remedy: drop it once its owner agrees, or choose another slot name"
     )

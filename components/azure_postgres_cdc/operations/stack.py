@@ -25,11 +25,10 @@ from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
 from azure_postgres_cdc.plan import Plan
 from azure_postgres_cdc.server_args import NONE
-from azure_postgres_cdc.settings import Settings, parse
+from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
 
 PROJECT_FILE = "Pulumi.yaml"
 _BUILT_ENGINE = Path(".engine") / "bin" / "pulumi"
-_SECRETS = ("adminPassword", "connectorPassword")
 _SUBSCRIPTION_KEY = "azure-native:subscriptionId"
 _SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
 
@@ -263,18 +262,10 @@ def _values(config: Mapping[str, Any], namespace: str) -> dict[str, Any]:
     """The project's own settings by key, without the secrets."""
     prefix = f"{namespace}:"
     return {
-        key.removeprefix(prefix): item.get("objectValue", _plain(item.get("value")))
+        key.removeprefix(prefix): item.get("objectValue", decoded(item.get("value")))
         for key, item in config.items()
-        if key.startswith(prefix) and key.removeprefix(prefix) not in _SECRETS
+        if key.startswith(prefix) and key.removeprefix(prefix) not in SECRETS
     }
-
-
-def _plain(text: Any) -> Any:
-    """A value that `pulumi config set` was given as JSON."""
-    try:
-        return json.loads(text) if str(text).startswith(("{", "[")) else text
-    except ValueError:
-        return text
 
 
 def _subscription(settings: Settings, config: Mapping[str, Any]) -> str:

@@ -9,25 +9,14 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any
 
-from azure_postgres_cdc.database import publication_catalog, tables
+from azure_postgres_cdc.database import publication_catalog, slot_catalog, tables
 from azure_postgres_cdc.database.capture import CaptureArgs
-from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.database.connection import Connection, connect
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.database.slot_catalog import Slot
 from azure_postgres_cdc.names import TableName
 from azure_postgres_cdc.operations.stack import Form, Stack
 from azure_postgres_cdc.plan import Plan
-
-# As JSON, because not every version has every column.
-_SLOT = """
-SELECT to_jsonb(s) || jsonb_build_object(
-    'lag', pg_wal_lsn_diff(now.lsn, confirmed_flush_lsn),
-    'retained', pg_wal_lsn_diff(now.lsn, restart_lsn),
-    'inactive_seconds', extract(epoch FROM
-        clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint)
-FROM pg_replication_slots s, (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
-                                          ELSE pg_current_wal_lsn() END) AS now(lsn)
-WHERE slot_name = %s
-"""
 
 
 @dataclass(frozen=True)
@@ -47,10 +36,9 @@ class Subject:
         return captured_now(self.connection, self.plan.capture, self.form.own_tables)
 
     @cached_property
-    def slot(self) -> dict[str, Any] | None:
-        """As PostgreSQL shows it, with `lag`, `retained` (bytes) and `inactive_seconds`."""
-        found = rows(self.connection, _SLOT, self.form.slot)
-        return found[0] if found else None
+    def slot(self) -> Slot | None:
+        """The connector's slot; None where there is none."""
+        return slot_catalog.find(self.connection, self.form.slot)
 
     @cached_property
     def published(self) -> Definition | None:

@@ -32,11 +32,10 @@ def slot(subject: Subject) -> Result:
             "lost to it",
             _GO_ON,
         )
-    kind = (found["slot_type"], found["plugin"], found["database"])
-    if kind != ("logical", PLUGIN, form.database):
+    if not found.fits(form.database):
         return failed(
-            f"{form.slot} is a {found['slot_type']} slot of plug-in {found['plugin']} on database "
-            f"{found['database']}, needed a logical one of {PLUGIN} on {form.database}",
+            f"{form.slot} is a {found.type} slot of plug-in {found.plugin} on database "
+            f"{found.database}, needed a logical one of {PLUGIN} on {form.database}",
             "have its owner drop it, or choose another slot name",
         )
     return ok(f"{form.slot} is logical, of {PLUGIN}, on {form.database}")
@@ -47,20 +46,18 @@ def slot_valid(subject: Subject) -> Result | None:
     found = subject.slot
     if found is None:
         return None
-    status = found.get("wal_status", "reserved")
-    if status == "lost":
-        reason = found.get("invalidation_reason") or "wal_removed"
+    if found.invalidated:
         return failed(
-            f"PostgreSQL has invalidated the slot ({reason}): changes since "
-            f"{found['confirmed_flush_lsn']} are lost",
+            f"PostgreSQL has invalidated the slot ({found.invalidated}): changes since "
+            f"{found.position} are lost",
             _GO_ON,
         )
-    if status == "unreserved":
+    if found.wal_status == "unreserved":
         return warning(
             "the slot holds less WAL than it needs soon (wal_status: unreserved)",
             "let the connector catch up at once, or raise max_slot_wal_keep_size",
         )
-    return ok(f"its WAL is held (wal_status: {status})")
+    return ok(f"its WAL is held (wal_status: {found.wal_status})")
 
 
 def slot_active(subject: Subject) -> Result | None:
@@ -68,10 +65,9 @@ def slot_active(subject: Subject) -> Result | None:
     found = subject.slot
     if found is None:
         return None
-    if found["active"]:
-        return ok(f"read by the connection with pid {found['active_pid']}")
-    seconds = found.get("inactive_seconds")
-    since = f" for {duration(seconds)}" if seconds is not None else ""
+    if found.active:
+        return ok(f"read by the connection with pid {found.active_pid}")
+    since = f" for {duration(found.idle_seconds)}" if found.idle_seconds is not None else ""
     return warning(
         f"nobody has read the slot{since}",
         "resume the source in the Streamkap app; drop the slot where there is none any more",
@@ -81,13 +77,13 @@ def slot_active(subject: Subject) -> Result | None:
 def lag(subject: Subject) -> Result | None:
     """How far the connector's confirmed position is behind the server, in bytes and seconds."""
     found = subject.slot
-    if found is None or found["lag"] is None:
+    if found is None or found.lag_bytes is None:
         return None
-    behind = max(0, int(found["lag"]))
-    if not found["active"]:
+    behind = max(0, found.lag_bytes)
+    if not found.active:
         evidence = f"{size(behind)} not confirmed; in seconds not known, as nobody reads the slot"
         return ok(evidence) if behind < LAG_WARNING_BYTES else _late(evidence)
-    answer = rows(subject.connection, _BEHIND, found["active_pid"])
+    answer = rows(subject.connection, _BEHIND, found.active_pid)
     seconds = answer[0] if answer else None
     time = "caught up" if seconds is None else f"{seconds:.1f} s behind"
     evidence = f"{size(behind)} not confirmed, {time}"
@@ -99,9 +95,9 @@ def lag(subject: Subject) -> Result | None:
 def retained_wal(subject: Subject) -> Result | None:
     """The WAL that the slot keeps the server from removing."""
     found = subject.slot
-    if found is None or found["retained"] is None:
+    if found is None or found.held_bytes is None:
         return None
-    retained = max(0, int(found["retained"]))
+    retained = found.retained_bytes
     evidence = f"{size(retained)} of WAL is held for the slot"
     limit = RETAINED_WARNING_BYTES
     try:

@@ -6,6 +6,7 @@ import time
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.retention import seconds_to_full
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.checks.slot import duration, size
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
@@ -50,14 +51,14 @@ def time_to_full(subject: Subject) -> Result | None:
     found = subject.slot
     if found is None:
         return None
-    if found["active"]:
+    if found.active:
         return ok("the slot is being read, and its WAL is released")
     total = subject.storage_bytes
     free = total - sum(rows(subject.administrator.connection, _USED)[0])
     rate = _bytes_per_second(subject.connection)
-    if rate <= 0:
+    left = seconds_to_full(free, rate)
+    if left is None:
         return ok("no WAL is written")
-    left = max(0, free) / rate
     evidence = (
         f"nobody reads the slot, and {size(rate * 86400)} of WAL are written a day: "
         f"the storage is full in about {duration(left)}"

@@ -9,6 +9,7 @@ from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.connection import rows
 from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.database.row_security import hidden_tables
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok, warning
@@ -23,7 +24,6 @@ FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
 JOIN pg_namespace n ON n.nspname = wanted.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
 """
-_FILTERED = f"SELECT n.nspname, c.relname {_WANTED} WHERE row_security_active(c.oid) ORDER BY 1, 2"
 _NOT_FULL = (
     f"SELECT n.nspname, c.relname {_WANTED} "
     "WHERE c.relreplident <> 'f' AND c.relkind = 'r' ORDER BY 1, 2"
@@ -68,11 +68,13 @@ def tables_readable(subject: Subject) -> Result:
 
 def row_level_security(subject: Subject) -> Result:
     """No policy hides rows from the user: they would be missing in snapshots."""
-    found = rows(subject.connection, _FILTERED, *_columns(subject.captured))
+    schemas = sorted({table.schema for table in subject.captured})
+    hidden = hidden_tables(subject.connection, schemas, subject.form.username, subject.plan.role)
+    found = [table for table in hidden if table in subject.captured]
     if not found:
         return ok("no policy hides rows from snapshots")
     return warning(
-        f"row-level security applies to the user on {listed(_names(found))}: rows that its "
+        f"row-level security applies to the user on {listed(found)}: rows that its "
         "policies hide are missing in snapshots, with no error",
         f"ALTER ROLE {quoted(subject.form.username)} BYPASSRLS (PostgreSQL 16 and later), or a "
         "policy that lets it see every row",
@@ -99,7 +101,7 @@ def full_identity(subject: Subject) -> Result | None:
     chosen = captured_now(subject.connection, wanted, subject.form.own_tables)
     chosen = [table for table in chosen if str(table) not in subject.plan.identity_indexes]
     family = tables.with_partitions(subject.connection, chosen)
-    found = rows(subject.connection, _NOT_FULL, *_columns(family))
+    found = rows(subject.connection, _NOT_FULL, *tables.columns(family))
     if not found:
         return ok(f"REPLICA IDENTITY FULL on {_counted(chosen)} and their partitions")
     return warning(
@@ -107,10 +109,6 @@ def full_identity(subject: Subject) -> Result | None:
         "key only",
         "run pulumi up, which sets it on tables and partitions that have come since",
     )
-
-
-def _columns(names: list[TableName]) -> tuple[list[str], list[str]]:
-    return [table.schema for table in names], [table.name for table in names]
 
 
 def _names(found: list[tuple[str, str]]) -> list[TableName]:
