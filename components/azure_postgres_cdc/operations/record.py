@@ -35,7 +35,7 @@ def describe(stack: Stack) -> Json:
     login = stack.administrator_at(azure.facts().host if azure else "")
     record: Json = {"format": FORMAT, "stack": stack.name}
     databases: Json = {}
-    more_parameters = list(stack.settings.server.parameters)
+    more_parameters = sorted(stack.settings.server.parameters)
     publications = {plan.publication for plan in stack.plans().values()}
     for name in sorted(connectors):
         with connect(login, name) as connection:
@@ -71,20 +71,18 @@ def summary(record: Json, file: Path) -> str:
 
 
 def _azure(server: FlexibleServer, parameters: list[str]) -> Json:
-    """What Azure says, which PostgreSQL does not know. Parameters are what is configured: they
-    differ from those in effect where a restart is pending."""
+    """What Azure says, and PostgreSQL does not know."""
     facts = server.facts()
-    configured = server.parameters()
+    found = server.parameters()
+    names = sorted({*parameters, *catalog.PARAMETERS} & set(found))
     return {
         "storageGiB": facts.storage_gib,
         "storageType": facts.storage_type,
         "autoGrow": facts.auto_grow,
         "highAvailability": facts.high_availability,
         "inVirtualNetwork": facts.in_virtual_network,
-        "parameters": {
-            name: configured[name].value
-            for name in sorted({*parameters, *catalog.PARAMETERS} & set(configured))
-        },
+        "parameters": {name: found[name].value for name in names},
+        "pendingRestart": [name for name in names if found[name].is_pending],
     }
 
 

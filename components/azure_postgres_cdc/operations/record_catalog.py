@@ -18,7 +18,6 @@ Json = dict[str, Any]
 
 PARAMETERS = (
     "azure.extensions",
-    "default_transaction_read_only",
     "hot_standby_feedback",
     "idle_in_transaction_session_timeout",
     "idle_replication_slot_timeout",
@@ -51,7 +50,6 @@ _KINDS = {
     "m": "materialized view",
     "f": "foreign table",
 }
-_PERSISTENCE = {"u": "unlogged", "t": "temporary"}
 _IDENTITIES = {"f": "full", "n": "nothing", "i": "index"}
 _TYPES = {"e": "enum", "d": "domain", "c": "composite", "r": "range", "b": "base"}
 _CHANGES = ("insert", "update", "delete", "truncate")
@@ -284,7 +282,7 @@ def _table(
     return _given(
         kind=_KINDS[kind] if kind != "r" else None,
         owner=owner,
-        persistence=_PERSISTENCE.get(persistence),
+        persistence="unlogged" if persistence == "u" else None,
         replicaIdentity=_IDENTITIES.get(identity) if kind in "rp" else None,
         rowSecurity=("forced" if forced else "on") if row_security else None,
         bytes=rough(size) or None,
