@@ -236,7 +236,7 @@ class RebuiltDatabase:
         for table, restrictions in found.tables.items():
             if table in self._made.tables:
                 continue
-            part: sql.Composable = sql.SQL("TABLE {}").format(_named(table))
+            part: sql.Composable = sql.SQL("TABLE ONLY {}").format(_named(table))
             if restrictions.columns:
                 part = sql.SQL("{} ({})").format(part, _names(restrictions.columns))
             if restrictions.filter:
