@@ -227,7 +227,8 @@ def test_sizes_are_rough(shop: Shop) -> None:
         "ANALYZE public.big",
     )
     found = only_database(recorded(shop))["schemas"]["public"]["tables"]["big"]
-    assert (found["rows"], found["bytes"]) == (20_000, 1_000_000)
+    assert found["rows"] == 20_000
+    assert found["bytes"] in (900_000, 1_000_000)  # pages differ between versions
     assert [rough(number) for number in (0, 7, 15, 84_999.5)] == [0, 7, 20, 80_000]
 
 
@@ -323,9 +324,24 @@ def test_an_extension_s_type_becomes_a_text(shop: Shop, tmp_path: Path) -> None:
             connection.execute("INSERT INTO public.places VALUES (1, 'POINT(1 1)')")
 
 
+def test_more_tables_take_no_more_queries(shop: Shop) -> None:
+    def counted() -> int:
+        with _log(shop) as sent:
+            recorded(shop)
+        return sent().count(b" statement: ") + sent().count(b" execute ")
+
+    counted()  # the first one connects
+    shop.run("CREATE TABLE public.only (id int PRIMARY KEY)")
+    few = counted()
+    for number in range(50):
+        shop.run(f"CREATE TABLE public.t{number} (id int PRIMARY KEY, value text UNIQUE)")
+    assert counted() == few
+    assert 10 < few < 30
+
+
 @pytest.mark.full
 def test_ten_thousand_tables(shop: Shop, tmp_path: Path) -> None:
-    """A few seconds to record, and a rehearsal that starts within a minute on a slow machine."""
+    """A few seconds to record, and some more to build; generous, as others share the machine."""
     for first in range(0, 10_000, 500):
         shop.run(
             "".join(
@@ -334,14 +350,10 @@ def test_ten_thousand_tables(shop: Shop, tmp_path: Path) -> None:
                 for number in range(first, first + 500)
             )
         )
-    with _counted(shop) as queries:
-        few = recorded(shop)
     started = time.monotonic()
     record = recorded(shop)
     assert time.monotonic() - started < 10
     assert len(only_database(record)["schemas"]["public"]["tables"]) == 10_000
-    assert record == few
-    assert queries() < 25
     with EmbeddedPostgres(shop.server.major, settings=LOGICAL, databases=[]) as other:
         started = time.monotonic()
         rebuilt(record, tmp_path, other)
@@ -376,13 +388,13 @@ def test_a_spoilt_record_is_one_line(
 
 
 @contextmanager
-def _counted(shop: Shop) -> Iterator[Callable[[], int]]:
-    """How many statements the block sends, by the server's own log."""
+def _log(shop: Shop) -> Iterator[Callable[[], bytes]]:
+    """What the server logs of the administrator's statements meanwhile."""
     log = shop.server.folder / "server.log"
     before = log.stat().st_size
     role = shop.server.admin_user
     shop.run(f"ALTER ROLE {role} SET log_statement = 'all'", superuser=True)
-    yield lambda: log.read_bytes()[before:].count(b"LOG:  ")
+    yield lambda: log.read_bytes()[before:]
     shop.run(f"ALTER ROLE {role} RESET log_statement", superuser=True)
 
 
