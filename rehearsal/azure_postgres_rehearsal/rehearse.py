@@ -35,7 +35,8 @@ class Wishes:
     policies: bool = False
     policy_config: Path | None = None
     base: Path | None = None
-    """The stack's file as it is deployed: what `up` changes, it changes from there."""
+    """The stack's file as it is deployed: what `up` changes, it changes from there. Passed over
+    where the record says that the stack has never been up."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Keys of the stack's configuration to replace, for tests."""
 
@@ -86,6 +87,8 @@ class _Run:
         tables = "the record's tables" if record else "made-up tables: there is no record of it"
         self._story = Story(wishes.stack, f"PostgreSQL {major}, with {tables}")
         self._story.policies_asked = wishes.policies
+        # What has never been up begins with nothing, whatever is on the target branch.
+        self._base = None if record and not record.was_up else wishes.base
         if record and record.was_up and wishes.base is None:
             self._story.notes.append(
                 "the stack was up when it was recorded; here it begins with nothing, so that all "
@@ -106,10 +109,9 @@ class _Run:
                 self._keep(made)
             self._say("the database is built")
             rehearsal.furnish_databases()
-            if self._wishes.base is not None:
-                self._bring_to(self._wishes.base)
-            before = len(accepted) if self._wishes.base else 0
-            del accepted[:before]
+            if self._base is not None:
+                self._bring_to(self._base)
+                accepted.clear()
             log.begin()
             self._judge_and_up()
         story.changes = merged(self._runs)

@@ -158,21 +158,24 @@ def _statements(statements: Sequence[Statement], room: int) -> str:
 
 
 def _fitting(parts: Iterable[str], room: int) -> str:
-    """The parts, the last lines of each left out where it is too long for what room is left."""
+    """The parts; of one that takes more than half of the room that is left, the first lines."""
     found: list[str] = []
     for part in filter(None, parts):
-        if len(part.encode()) <= room:
-            found.append(part)
-        else:
-            closing = "\n</details>\n" if "<details>" in part else "\n"
-            lines, kept = part.splitlines(keepends=True), ""
-            for line in lines:
-                if len((kept + line).encode()) > room:
-                    break
-                kept += line
-            found.append(f"{kept}\n{_CUT}{closing}")
-        room = max(room - len(found[-1].encode()), 0)
+        found.append(part if len(part.encode()) <= room // 2 else _first_lines(part, room // 2))
+        room -= len(found[-1].encode()) + 1
     return "\n".join(found)
+
+
+def _first_lines(part: str, room: int) -> str:
+    closing = f"\n{_CUT}\n" + ("\n</details>\n" if "<details>" in part else "")
+    room -= len(closing.encode())
+    kept = ""
+    for line in part.splitlines(keepends=True):
+        room -= len(line.encode())
+        if room < 0:
+            break
+        kept += line
+    return kept + closing
 
 
 def _plain(text: str) -> str:
