@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,6 @@ class Wishes:
     base: Path | None = None
     """The stack's file as it is deployed: what `up` changes, it changes from there. Passed over
     where the record says that the stack has never been up."""
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    """Keys of the stack's configuration to replace, for tests."""
 
     @property
     def record_file(self) -> Path:
@@ -61,7 +59,6 @@ def rehearse(wishes: Wishes, say: Callable[[str], None]) -> Story:
     with Rehearsal(
         wishes.project,
         wishes.stack,
-        settings=wishes.settings,
         postgres_settings=LOGGING,
         record=record,
     ) as rehearsal:

@@ -111,14 +111,20 @@ def changes_of(events: Iterable[Mapping[str, Any]]) -> dict[str, Change]:
         if operation in _UNCHANGED:
             continue
         urn = str(metadata["urn"])
-        properties = metadata.get("diffs") or ()
         found[urn] = Change(
             _OPERATIONS.get(operation, operation),
             str(metadata["type"]),
             urn.rsplit("::", 1)[-1],
-            tuple(sorted(properties)) if operation == "update" else (),
+            _differing(metadata) if operation == "update" else (),
         )
     return found
+
+
+def _differing(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """The inputs that an update changes. A dynamic resource does not name them itself."""
+    old, new = ((metadata.get(state) or {}).get("inputs") or {} for state in ("old", "new"))
+    names = {name for name in {*old, *new} if old.get(name) != new.get(name)}
+    return tuple(sorted(name for name in names if not name.startswith("__")))
 
 
 # A replacement is told in three steps.

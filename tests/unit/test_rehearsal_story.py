@@ -110,19 +110,25 @@ def test_changes_are_what_was_done_and_what_failed() -> None:
             event("resOutputsEvent", "create", "made"),
             event("resOutputsEvent", "same", "kept"),
             event("resOpFailedEvent", "create", "late"),
-            event("resOutputsEvent", "update", "changed", diffs=["tables", "columns"]),
+            event(
+                "resOutputsEvent",
+                "update",
+                "changed",
+                old={"inputs": {"tables": "a", "same": 1, "gone": 1, "__provider": "x"}},
+                new={"inputs": {"tables": "b", "same": 1, "columns": {}, "__provider": "y"}},
+            ),
         ]
     )
     second = changes_of(
         [
             event("resOutputsEvent", "create", "late"),
-            event("resOutputsEvent", "update", "made", diffs=["x"]),
+            event("resOutputsEvent", "update", "made"),
         ]
     )
     assert merged([first, second]) == [
         Change("create", "a:b:C", "made"),
         Change("create", "a:b:C", "late"),
-        Change("update", "a:b:C", "changed", ("columns", "tables")),
+        Change("update", "a:b:C", "changed", ("columns", "gone", "tables")),
     ]
 
 
