@@ -152,13 +152,19 @@ class Rehearsal:
         self.furnish_databases()
         return self.engine.up(*arguments, **options)
 
-    def make_server(self, *arguments: str, **options: Any) -> Outcome | None:
-        """The first of the two steps; None where there is a server already."""
+    def make_server(
+        self, *arguments: str, settings: Mapping[str, Any] | None = None, **options: Any
+    ) -> Outcome | None:
+        """The first of the two steps; None where there is a server already.
+
+        `settings`: those to begin with; by default the stack's.
+        """
         if self.management != CREATE or not self.databases or self.azure.servers:
             return None
-        self.engine.set_config("databases", [])
+        wanted = self.settings if settings is None else settings
+        self.configure({**wanted, "databases": []})
         made = self.engine.up(*arguments, **options)
-        self.engine.set_config("databases", self.settings["databases"])
+        self.configure(wanted)
         return made
 
     def configure(self, settings: Mapping[str, Any]) -> None:
@@ -187,13 +193,14 @@ class Rehearsal:
             self._is_rebuilt = True
         self.invent_tables()
 
-    def invent_tables(self) -> None:
-        """Create what the stack captures and what is not there: made-up tables, with a key.
+    def invent_tables(self, settings: Mapping[str, Any] | None = None) -> None:
+        """Create what is captured and what is not there: made-up tables, with a key.
 
         A recorded database is left as it is: what it lacks is missing on the real server too.
+        `settings`: those that say what is captured; by default the stack's.
         """
         recorded = self._record.databases if self._record else {}
-        for database in self.settings.get("databases", ()):
+        for database in (settings or self.settings).get("databases", ()):
             if database["name"] in recorded:
                 continue
             self._make_database(database["name"])
@@ -225,7 +232,7 @@ class Rehearsal:
             return str(json.load(response)["access_token"])
 
     def _make_database(self, name: str) -> None:
-        with self.administrator("postgres" if self._later else name) as connection:
+        with self.administrator("postgres") as connection:
             found = connection.execute(
                 "SELECT FROM pg_database WHERE datname = %s", (name,)
             ).fetchone()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,8 +84,10 @@ class _Run:
         self._story = Story(wishes.stack, f"PostgreSQL {major}, with {tables}")
         self._story.policies_asked = wishes.policies
         # What has never been up begins with nothing, whatever is on the target branch.
-        self._base = None if record and not record.was_up else wishes.base
-        if record and record.was_up and wishes.base is None:
+        self._deployed: Mapping[str, Any] | None = None
+        if wishes.base is not None and (record is None or record.was_up):
+            self._deployed = settings_in(wishes.project, wishes.base)
+        elif record and record.was_up:
             self._story.notes.append(
                 "the stack was up when it was recorded; here it begins with nothing, so that all "
                 "of it is created. With --base FILE, the stack's file as it is deployed, only what "
@@ -96,24 +97,24 @@ class _Run:
     def story(self) -> Story:
         rehearsal, story = self._rehearsal, self._story
         log = StatementLog(rehearsal.postgres, rehearsal.settings["connection"]["user"])
-        accepted = rehearsal.azure.journal.accepted
-        made = rehearsal.make_server("--skip-preview", capture=True, check=False)
-        if made is not None and made.returncode:
+        made = rehearsal.make_server(
+            "--skip-preview", settings=self._deployed, capture=True, check=False
+        )
+        if made is not None:
             self._keep(made)
+        if made is not None and made.returncode:
             self._fail(made)
         else:
-            if made is not None:
-                self._keep(made)
             self._say("the database is built")
             rehearsal.furnish_databases()
-            if self._base is not None:
-                self._bring_to(self._base)
-                accepted.clear()
+            if self._deployed is not None:
+                self._bring_to(self._deployed)
             log.begin()
             self._judge_and_up()
         story.changes = merged(self._runs)
         story.azure = [
-            AzureOperation(o.kind, _detail(o), by_hand=o in self._by_hand) for o in accepted
+            AzureOperation(operation.kind, _detail(operation), operation in self._by_hand)
+            for operation in rehearsal.azure.journal.accepted
         ]
         secrets = rehearsal.secrets()
         if log.has_begun:
@@ -158,18 +159,23 @@ class _Run:
             self._keep(outcome)
         return outcome
 
-    def _bring_to(self, base: Path) -> None:
+    def _bring_to(self, deployed: Mapping[str, Any]) -> None:
         """Have the stack as it is deployed."""
-        self._say(f"pulumi up of {base}")
-        with _settings(self._rehearsal, settings_in(self._wishes.project, base)):
-            outcome = self._up()
-        if outcome.returncode:
-            self._story.notes.append(
-                f"pulumi up of {base} fails here, so that what is shown begins half-way: "
-                f"{'; '.join(said(outcome.events, 'error'))}"
-            )
+        self._say(f"pulumi up of {self._wishes.base}")
+        self._rehearsal.invent_tables(deployed)
+        self._rehearsal.configure(deployed)
+        outcome = self._up()
+        self._rehearsal.configure(self._rehearsal.settings)
+        # All of it is past.
         self._runs.clear()
         self._by_hand.clear()
+        self._story.notes.clear()
+        self._rehearsal.azure.journal.accepted.clear()
+        if outcome.returncode:
+            self._story.notes.append(
+                f"pulumi up of {self._wishes.base} fails here, so that what is shown begins "
+                f"half-way: {'; '.join(said(outcome.events, 'error'))}"
+            )
 
     def _waiting_for_a_restart(self) -> list[str]:
         if self._rehearsal.management == NONE or not self._rehearsal.azure.servers:
@@ -187,14 +193,6 @@ class _Run:
         errors = list(said(outcome.events, "error"))
         lines = outcome.text.strip().splitlines()
         self._story.errors += errors or lines[-1:] or ["pulumi up failed, and does not say why"]
-
-
-@contextmanager
-def _settings(rehearsal: Rehearsal, settings: Mapping[str, Any]) -> Iterator[None]:
-    """Have other settings for a moment."""
-    rehearsal.configure(settings)
-    yield
-    rehearsal.configure(rehearsal.settings)
 
 
 def _detail(operation: Operation) -> str:

@@ -289,3 +289,21 @@ def test_the_policies_take_a_configuration(project: Path) -> None:
     said = rehearse(project, "dev", "--policies", "--policy-config", str(lenient))
     assert NO_SLOT not in said
     assert "only-advice" in said
+
+
+@pytest.mark.full
+def test_a_server_that_the_stack_makes_is_made_before_the_change(project: Path) -> None:
+    """Without a record: what the deployed file has is made up, and then what changes is shown."""
+    example = yaml.safe_load((PROJECT / "examples/stacks/Pulumi.create.yaml").read_text())
+    settings = {key.partition(":")[2]: value for key, value in example["config"].items()}
+    settings["server"]["create"]["location"] = "westeurope"
+    change(project, "dev", server=settings["server"], connection=settings["connection"])
+    base = project / "deployed.yaml"
+    shutil.copy(stack_file(project, "dev"), base)
+    databases = yaml.safe_load(base.read_text())["config"]["azure-postgres-cdc:databases"]
+    databases[0]["capture"]["tables"].remove("public.customers")
+    change(project, "dev", databases=databases)
+    said = rehearse(project, "dev", "--base", str(base))
+    assert 'ALTER PUBLICATION "streamkap_pub" DROP TABLE "public"."customers"' in said
+    assert "0 Azure operations, 0 restarts" in said
+    assert "create" not in said.partition("resources")[2].partition("statements")[0]
