@@ -105,7 +105,7 @@ class _Run:
         if made is not None and made.returncode:
             self._fail(made)
         else:
-            self._say("the database is built")
+            self._say("building the database")
             rehearsal.furnish_databases()
             if self._deployed is not None:
                 self._bring_to(self._deployed)

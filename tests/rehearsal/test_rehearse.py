@@ -216,6 +216,26 @@ def test_what_cannot_be_rehearsed_is_one_line(project: Path) -> None:
     assert "No such option" in result.stderr
 
 
+def test_without_the_extra_it_says_what_to_install(project: Path) -> None:
+    blocked = "import sys, runpy; sys.modules['flask'] = None; sys.argv[1:] = ['rehearse'];"
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"{blocked} runpy.run_module('azure_postgres_rehearsal', run_name='__main__')",
+        ],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        "a rehearsal needs flask, which is not installed. Remedy: "
+        "pip install 'azure-postgres-cdc[rehearsal]'\n"
+    )
+
+
 # Longer than the everyday run allows
 
 
