@@ -97,6 +97,7 @@ class _Run:
     def story(self) -> Story:
         rehearsal, story = self._rehearsal, self._story
         log = StatementLog(rehearsal.postgres, rehearsal.settings["connection"]["user"])
+        rehearsal.azure.journal.accepted.clear()  # what made the server what it is
         made = rehearsal.make_server(
             "--skip-preview", settings=self._deployed, capture=True, check=False
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from azure_postgres_cdc.operations.record_catalog import rough
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 from azure_postgres_rehearsal.rebuilt_server import RebuiltServer
-from azure_postgres_rehearsal.record import RecordUnreadable, read
+from azure_postgres_rehearsal.record import read
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -358,33 +357,6 @@ def test_ten_thousand_tables(shop: Shop, tmp_path: Path) -> None:
         started = time.monotonic()
         rebuilt(record, tmp_path, other)
         assert time.monotonic() - started < 60
-
-
-# What is read back
-
-
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        (lambda _: "no JSON", "is no record: Expecting value"),
-        (lambda _: [], "is no record: "),
-        (lambda record: record | {"format": 2}, "has the format 2, and this reads 1"),
-        (lambda record: record | {"roles": {"a": {"attributes": ["GOD"]}}}, "roles.a.attributes.0"),
-        (lambda record: record | {"password": "x"}, "password: Extra inputs are not permitted"),
-        (lambda record: record | {"databases": None}, "databases: Input should be a valid dict"),
-    ],
-)
-def test_a_spoilt_record_is_one_line(
-    shop: Shop, tmp_path: Path, spoil: Callable[[Any], Any], says: str
-) -> None:
-    file = tmp_path / "record.test.json"
-    spoilt = spoil(recorded(shop))
-    file.write_text(spoilt if isinstance(spoilt, str) else json.dumps(spoilt))
-    with pytest.raises(RecordUnreadable) as caught:
-        read(file)
-    assert says in str(caught.value)
-    assert "\n" not in str(caught.value)
-    assert "Remedy: azure-postgres-cdc record" in str(caught.value)
 
 
 @contextmanager

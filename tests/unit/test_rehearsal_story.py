@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from azure_postgres_rehearsal.record import Record
 from azure_postgres_rehearsal.shown import markdown, show
 from azure_postgres_rehearsal.statements import Statement, redacted, taken_effect
 from azure_postgres_rehearsal.story import (
@@ -217,11 +213,3 @@ def test_a_terminal_shows_names_as_they_are() -> None:
     assert "[red]odd[/red]" in text
     assert "CREATE TABLE [bold]t" in text
     assert "characters more" in text
-
-
-def test_the_documented_record_is_one() -> None:
-    docs = Path(__file__).resolve().parents[2] / "docs" / "rehearsal.md"
-    (example,) = re.findall(r"```json\n(.*?)```", docs.read_text(), re.DOTALL)
-    record = Record.model_validate(json.loads(example))
-    assert record.was_up
-    assert record.databases["shop"].schemas["public"].tables["orders"].kind == "partitioned table"
