@@ -72,10 +72,7 @@ class _Session:
 
 
 class StatementLog:
-    """The statements of one role, from `begin` on.
-
-    `secrets`: what must not be shown, wherever it stands.
-    """
+    """The statements of one role, from `begin` on."""
 
     def __init__(self, postgres: EmbeddedPostgres, role: str) -> None:
         self._postgres = postgres
@@ -96,7 +93,7 @@ class StatementLog:
         self.has_begun = True
 
     def statements(self, secrets: Sequence[str] = ()) -> list[Statement]:
-        """What took effect, in order."""
+        """What took effect, in order. `secrets` are hidden wherever they stand."""
         self._wait()
         with self._file.open("rb") as log:
             log.seek(self._offset)
