@@ -173,7 +173,7 @@ def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> 
         role=role,
         captured=None if everything else captured,
         writes=frozenset(writes),
-        own_schemas=frozenset(writes - _captured_by(plans) - {"public"}),
+        own_schemas=frozenset(writes & connector_schemas(plans)),
         captures=tuple(plan.capture for plan in mine),
         owners=tuple(sorted({owner for plan in mine for owner in plan.owners})),
         discover_owners=any(plan.discover_owners for plan in mine),
@@ -182,6 +182,11 @@ def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> 
         users=() if bypass_rls else tuple(sorted({plan.user for plan in mine})),
         read_only=any(plan.read_only for plan in mine),
     )
+
+
+def connector_schemas(plans: Sequence[Plan]) -> set[str]:
+    """The schemas that hold the connectors' own tables and are not the application's."""
+    return own_table_schemas(plans) - _captured_by(plans) - {"public"}
 
 
 def _captured_by(plans: Sequence[Plan]) -> frozenset[str]:

@@ -8,11 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import psycopg
 import typer
+from rich.console import Console
 
-from azure_postgres_rehearsal import demo as demonstration
-from azure_postgres_rehearsal.engine import PulumiFailed
-from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
+try:
+    from azure_postgres_rehearsal import demo as demonstration
+    from azure_postgres_rehearsal import shown
+    from azure_postgres_rehearsal.engine import PulumiFailed
+    from azure_postgres_rehearsal.record import RecordUnreadable
+    from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
+    from azure_postgres_rehearsal.rehearse import POLICIES, Wishes
+    from azure_postgres_rehearsal.rehearse import rehearse as rehearse_stack
+except ModuleNotFoundError as missing:
+    sys.stderr.write(
+        f"a rehearsal needs {missing.name}, which is not installed. Remedy: "
+        "pip install 'azure-postgres-cdc[rehearsal]'\n"
+    )
+    sys.exit(2)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -38,6 +51,68 @@ def up(project: Project = Path(), stack: Stack = "local", keep: Keep = False) ->
                 typer.echo(rehearsal.keep())
 
     _run(rehearse)
+
+
+@app.command()
+def rehearse(
+    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack to rehearse.")],
+    project: Annotated[
+        Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
+    ] = None,
+    policies: Annotated[
+        bool, typer.Option("--policies", help="Ask the project's policy pack, too.")
+    ] = False,
+    policy_config: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="The policies' configuration.")
+    ] = None,
+    base: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The stack's file as it is deployed: show what changes from there.",
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write a comment for the pull request.")
+    ] = None,
+) -> None:
+    """Show what `pulumi up` would do: resources, Azure operations, statements, policies.
+
+    Needs no credentials: the server is emulated, and as record.STACK.json describes it, where that
+    is beside the stack's file (azure-postgres-cdc record writes it).
+
+    Exit status: 0 it would go through, 1 it would fail or a policy is violated, 2 could not run.
+    """
+    signal.signal(signal.SIGTERM, _interrupted)
+    console = Console(highlight=False)
+    try:
+        wishes = Wishes(_project(project), stack, policies, policy_config, base)
+        if policies and not (wishes.project / POLICIES).is_dir():
+            raise RehearsalFailed(f"{wishes.project} has no folder {POLICIES}: no policies to ask")
+        story = rehearse_stack(wishes, lambda text: console.print(f"[bold]==> {text}[/bold]"))
+        shown.show(story, console)
+        if markdown is not None:
+            markdown.write_text(shown.markdown(story), encoding="utf-8")
+    except PulumiFailed as error:
+        _could_not_run(f"{error}: {error.outcome.text}")
+    except (RecordUnreadable, RehearsalFailed, OSError, RuntimeError, psycopg.Error) as error:
+        _could_not_run(str(error))
+    raise typer.Exit(0 if story.is_fine else 1)
+
+
+def _could_not_run(reason: str) -> NoReturn:
+    typer.echo(f"azure-postgres-cdc: {' '.join(reason.split())}", err=True)
+    raise typer.Exit(2) from None
+
+
+def _project(given: Path | None) -> Path:
+    """The folder of Pulumi.yaml: the given one, or the nearest upwards."""
+    start = (given or Path()).resolve()
+    for folder in (start,) if given else (start, *start.parents):
+        if (folder / "Pulumi.yaml").is_file():
+            return folder
+    raise RehearsalFailed(f"{start} has no Pulumi.yaml. Remedy: give the folder with --project")
 
 
 def _run(action: Callable[[], None]) -> None:

@@ -15,7 +15,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,8 @@ class Outcome:
     """What it printed, where that was captured."""
     operations: Mapping[str, int] = field(default_factory=dict)
     """Resources by operation, such as create, update, same."""
+    events: Sequence[Mapping[str, Any]] = ()
+    """Everything that the engine told of the run."""
 
     @property
     def resources(self) -> int:
@@ -131,6 +133,18 @@ class Engine:
         content["config"][self._key(key)] = value
         self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
 
+    def set_settings(self, settings: Mapping[str, object]) -> None:
+        """Replace every setting of the project but its secrets."""
+        content = yaml.safe_load(self._stack_file.read_text())
+        kept = {
+            key: value
+            for key, value in content["config"].items()
+            if not key.startswith(self._key("")) or is_encrypted(value)
+        }
+        given = {self._key(key): value for key, value in settings.items()}
+        content["config"] = kept | given
+        self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+
     # Making
 
     @property
@@ -166,17 +180,15 @@ class Engine:
         (self.folder / "state").mkdir(parents=True)
         description = yaml.safe_load((self._project / "Pulumi.yaml").read_text())
         self._namespace = description["name"]
-        source = self._project / description.get("stackConfigDir", ".")
+        source = stack_file(self._project, self.stack)
         description["main"] = str(self._project / description.get("main", "."))
         description["stackConfigDir"] = "."
         runtime = description["runtime"]
         if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
             runtime["options"]["virtualenv"] = sys.prefix
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-        content = yaml.safe_load((source / f"Pulumi.{self.stack}.yaml").read_text())
-        config = {
-            key: value for key, value in content["config"].items() if not _is_encrypted(value)
-        }
+        content = yaml.safe_load(source.read_text())
+        config = {key: value for key, value in content["config"].items() if not is_encrypted(value)}
         for key, value in settings.items():
             config[self._key(key)] = value
         self._stack_file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
@@ -190,7 +202,8 @@ class Engine:
         returncode, text, errors = self._pulumi(
             [command, *options, "--event-log", str(events), *arguments], capture=capture
         )
-        outcome = Outcome(command, returncode, text + errors, _operations(events))
+        told = list(_events(events))
+        outcome = Outcome(command, returncode, text + errors, _operations(told), told)
         if check and returncode:
             raise PulumiFailed(outcome)
         return outcome
@@ -274,9 +287,9 @@ def _plugin_version(package: str) -> str:
     return str(description["version"])
 
 
-def _operations(events: Path) -> dict[str, int]:
+def _operations(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """The counts of the last summary: an `up` writes one for its preview and one for itself."""
-    summaries = [event["summaryEvent"] for event in _events(events) if "summaryEvent" in event]
+    summaries = [event["summaryEvent"] for event in events if "summaryEvent" in event]
     return dict(summaries[-1]["resourceChanges"]) if summaries else {}
 
 
@@ -286,5 +299,13 @@ def _events(file: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _is_encrypted(value: object) -> bool:
+def stack_file(project: Path, stack: str) -> Path:
+    """Where a stack's settings are."""
+    description = yaml.safe_load((project / "Pulumi.yaml").read_text())
+    folder: Path = project / description.get("stackConfigDir", ".")
+    return folder / f"Pulumi.{stack}.yaml"
+
+
+def is_encrypted(value: object) -> bool:
+    """Whether a value of a stack's file is a secret."""
     return isinstance(value, Mapping) and set(value) == {"secure"}

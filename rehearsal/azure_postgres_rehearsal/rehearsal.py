@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import secrets
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping
@@ -19,7 +20,15 @@ from azure_postgres_rehearsal.azure_api import Authentication, EmulatedAzure, Fl
 from azure_postgres_rehearsal.azure_api.faults import Source
 from azure_postgres_rehearsal.azure_api.identities import RESOURCE
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.engine import Engine, Outcome
+from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, stack_file
+from azure_postgres_rehearsal.rebuilt_server import (
+    RebuiltServer,
+    nearest,
+    options,
+    set_directly,
+    set_in_azure,
+)
+from azure_postgres_rehearsal.record import Record
 
 CREATE, EXISTING, NONE = "create", "existing", "none"
 
@@ -42,7 +51,8 @@ class Rehearsal:
     `project`: the folder of Pulumi.yaml. `stack`: its name; the file is read, never changed.
     `settings`: keys of the stack's configuration to replace, without the project's name.
     `major`: PostgreSQL's major version; 16 and 18 have no TLS here, so sslMode becomes `disable`.
-    Default: that of the server which the stack makes, or 17.
+    Default: that of the server which the stack makes, the recorded one, or 17.
+    `record`: what the real server is like. Without one, the listed tables are made up.
     `server`: what else EmulatedAzure.add_server shall know of an existing server, such as
     `high_availability`. `faults`: what goes wrong in Azure.
     """
@@ -57,13 +67,16 @@ class Rehearsal:
         postgres_settings: Mapping[str, str] | None = None,
         server: Mapping[str, Any] | None = None,
         faults: Source = (),
+        record: Record | None = None,
     ) -> None:
         self._project = project
         self._stack = stack
-        self.settings = _settings_of(project, stack) | dict(settings or {})
+        self.settings = settings_in(project, stack_file(project, stack)) | dict(settings or {})
         self._server = self.settings["server"]
-        self._options = dict(server or {})
+        self._record = record
+        self._options = options(record.azure if record else None) | dict(server or {})
         self._faults = faults
+        self.notes: list[str] = []
         self.management: str = self._server["management"]
         self.databases = list(
             dict.fromkeys(database["name"] for database in self.settings.get("databases", ()))
@@ -71,12 +84,20 @@ class Rehearsal:
         create = self._server.get("create", {})
         login = _LOGIN if self._entra else self.settings["connection"]["user"]
         self._later = self.management == CREATE or self._entra
+        is_ready = self.management == NONE and record is None
         self.postgres = EmbeddedPostgres(
-            major or create.get("version", 17),
-            settings=(_READY if self.management == NONE else {}) | dict(postgres_settings or {}),
+            major or create.get("version") or self._recorded_major() or 17,
+            settings=(_READY if is_ready else {}) | dict(postgres_settings or {}),
             databases=["postgres"] if self._later else self.databases,
             admin_user=create.get("administrator", login),
         )
+        self._is_rebuilt = False
+        # Throw-away secrets for the encrypted values of the stack's file.
+        self._made_up = {
+            key: f"Aa1-{secrets.token_urlsafe(18)}"
+            for key, value in config_of(project, stack_file(project, stack)).items()
+            if is_encrypted(value)
+        }
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> Rehearsal:
@@ -92,13 +113,16 @@ class Rehearsal:
             )
             if self.management == EXISTING:
                 self._add_server()
+            if self._record is not None:
+                self._set_parameters(self._record)
             self._furnish()
             self.engine = Engine(
                 self._project,
                 self._stack,
                 self.postgres.folder / "rehearsal",
                 self.settings | {"connection": self._connection()},
-                {} if self._entra else {"adminPassword": self.postgres.admin_password},
+                self._made_up
+                | ({} if self._entra else {"adminPassword": self.postgres.admin_password}),
                 {
                     "AZURE_RESOURCE_MANAGER_ENDPOINT": self.azure.endpoint,
                     "ARM_SUBSCRIPTION_ID": _SUBSCRIPTION,
@@ -122,23 +146,63 @@ class Rehearsal:
         Where the stack makes its server, that comes first and alone, as it does for a team: the
         databases and their tables are there only after somebody has put them there.
         """
-        if self.management == CREATE and self.databases and not self.azure.servers:
-            self.engine.set_config("databases", [])
-            made = self.engine.up(*arguments, **options)
-            if made.returncode:
-                return made
-            self.engine.set_config("databases", self.settings["databases"])
-        self.invent_tables()
+        made = self.make_server(*arguments, **options)
+        if made is not None and made.returncode:
+            return made
+        self.furnish_databases()
         return self.engine.up(*arguments, **options)
+
+    def make_server(
+        self, *arguments: str, settings: Mapping[str, Any] | None = None, **options: Any
+    ) -> Outcome | None:
+        """The first of the two steps; None where there is a server already.
+
+        `settings`: those to begin with; by default the stack's.
+        """
+        if self.management != CREATE or not self.databases or self.azure.servers:
+            return None
+        wanted = self.settings if settings is None else settings
+        self.configure({**wanted, "databases": []})
+        made = self.engine.up(*arguments, **options)
+        self.configure(wanted)
+        return made
+
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Have other settings from now on; where the server is stays."""
+        self.engine.set_settings({**settings, "connection": self._connection()})
+
+    def secrets(self) -> list[str]:
+        """Every secret that was made up, or made, for this rehearsal."""
+        connectors = self.engine.outputs().get("connectors", ())
+        passwords = [form["password"] for form in connectors if form.get("password")]
+        return [*self._made_up.values(), self.postgres.admin_password, *passwords]
 
     @property
     def server(self) -> FlexibleServer:
         """The server in the made-up Azure."""
         return self.azure.servers[0]
 
-    def invent_tables(self) -> None:
-        """Create what the stack captures and what is not there: made-up tables, with a key."""
-        for database in self.settings.get("databases", ()):
+    def furnish_databases(self) -> None:
+        """Have the databases as they were recorded, or else with tables that are made up."""
+        if self._record is not None and not self._is_rebuilt:
+            rebuilt = RebuiltServer(
+                self._record, self.postgres, self.settings["connection"]["user"]
+            )
+            rebuilt.build()
+            self.notes += rebuilt.notes
+            self._is_rebuilt = True
+        self.invent_tables()
+
+    def invent_tables(self, settings: Mapping[str, Any] | None = None) -> None:
+        """Create what is captured and what is not there: made-up tables, with a key.
+
+        A recorded database is left as it is: what it lacks is missing on the real server too.
+        `settings`: those that say what is captured; by default the stack's.
+        """
+        recorded = self._record.databases if self._record else {}
+        for database in (settings or self.settings).get("databases", ()):
+            if database["name"] in recorded:
+                continue
             self._make_database(database["name"])
             with self.administrator(database["name"]) as connection:
                 capture = database["capture"]
@@ -168,7 +232,7 @@ class Rehearsal:
             return str(json.load(response)["access_token"])
 
     def _make_database(self, name: str) -> None:
-        with self.administrator("postgres" if self._later else name) as connection:
+        with self.administrator("postgres") as connection:
             found = connection.execute(
                 "SELECT FROM pg_database WHERE datname = %s", (name,)
             ).fetchone()
@@ -220,6 +284,23 @@ class Rehearsal:
             server.administrators.write(_SUBSCRIPTION, {"properties": who}).done.wait()
             for name in self.databases:
                 self._make_database(name)
+
+    def _recorded_major(self) -> int | None:
+        if self._record is None:
+            return None
+        found = nearest(self._record.major)
+        if found != self._record.major:
+            self.notes.append(
+                f"the server is PostgreSQL {self._record.major}, and this is {found}: no other "
+                "version is near"
+            )
+        return found
+
+    def _set_parameters(self, record: Record) -> None:
+        if self.management == EXISTING:
+            self.notes += set_in_azure(self.server, record)
+        elif self.management == NONE:
+            set_directly(self.postgres, record.parameters)
 
     def _furnish(self) -> None:
         """Whatever else of Azure the stack refers to is there."""
@@ -273,17 +354,35 @@ def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[s
     return list(row[0]) if row else []
 
 
-def _settings_of(project: Path, stack: str) -> dict[str, Any]:
-    description = yaml.safe_load((project / "Pulumi.yaml").read_text())
-    file = project / description.get("stackConfigDir", ".") / f"Pulumi.{stack}.yaml"
-    content = yaml.safe_load(file.read_text()) or {}
-    prefix = f"{description['name']}:"
-    settings = {
-        key.removeprefix(prefix): value
-        for key, value in content.get("config", {}).items()
-        if key.startswith(prefix)
-    }
+def settings_in(project: Path, file: Path) -> dict[str, Any]:
+    """The project's settings in a stack's file by key, without the encrypted ones."""
+    found = config_of(project, file)
+    settings = {key: value for key, value in found.items() if not is_encrypted(value)}
     missing = [key for key in _NEEDED if not settings.get(key)]
     if missing:
         raise RehearsalFailed(f"{file.name} has no {', no '.join(missing)}: nothing to rehearse")
+    hidden = [key for key, value in settings.items() if _holds_a_secret(value)]
+    if hidden:
+        raise RehearsalFailed(
+            f"{file.name}: {', '.join(hidden)} holds a secret inside, which the program refuses. "
+            "Remedy: the only secrets are adminPassword and connectorPassword, top-level"
+        )
     return settings
+
+
+def config_of(project: Path, file: Path) -> dict[str, Any]:
+    """The project's configuration in a stack's file, by key."""
+    description = yaml.safe_load((project / "Pulumi.yaml").read_text())
+    content = yaml.safe_load(file.read_text()) or {}
+    prefix = f"{description['name']}:"
+    return {
+        key.removeprefix(prefix): value
+        for key, value in (content.get("config") or {}).items()
+        if key.startswith(prefix)
+    }
+
+
+def _holds_a_secret(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return is_encrypted(value) or any(map(_holds_a_secret, value.values()))
+    return isinstance(value, list) and any(map(_holds_a_secret, value))

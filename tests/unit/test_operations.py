@@ -18,6 +18,7 @@ from typer.testing import CliRunner, Result
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations import cli, doctor
+from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations.checks import CHECKS, name_of, server
 from azure_postgres_cdc.operations.findings import Finding, Report, State, worst
 from azure_postgres_cdc.operations.report import show
@@ -138,6 +139,28 @@ def test_engine_that_the_project_has_built(
     (folder / ".engine").rename(folder / "nothing")
     with pytest.raises(CdcError, match=r"pulumi is not on PATH\. Remedy: "):
         load("prod", folder)
+
+
+def test_a_stack_need_not_have_been_up_to_be_recorded(project: Project) -> None:
+    folder = project(outputs={})
+    with pytest.raises(CdcError, match="it was not up yet"):
+        load("prod", folder)
+    stack = load("prod", folder, was_up=False)
+    assert stack.forms == ()
+    assert records.default_file(stack) == folder / "record.prod.json"
+    assert stack.administrator_at("elsewhere")["host"] == "127.0.0.1"  # the settings' own
+
+
+def test_a_record_needs_the_server_s_place_in_azure(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ARM_SUBSCRIPTION_ID", raising=False)
+    server = {"management": "existing", "resourceGroup": "rg", "name": "psql"}
+    folder = project(outputs={}, config=CONFIG | {"server": server})
+    assert "no subscription is set" in one_line(
+        run("record", "-s", "prod", "--project", str(folder))
+    )
+    assert not list(folder.glob("record*"))
 
 
 def test_entra_s_administrator_has_no_password(project: Project) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +15,7 @@ from rich.console import Console
 
 from azure_postgres_cdc.errors import CdcError, InvalidSettings, explained
 from azure_postgres_cdc.operations import doctor as diagnosis
+from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations import snapshot as snapshots
 from azure_postgres_cdc.operations.findings import Report, State
 from azure_postgres_cdc.operations.report import show
@@ -87,6 +90,37 @@ def snapshot(
         done = snapshots.signal(form, choice, kind, condition, dry_run=dry_run)
     for line in done:
         typer.echo(line)
+
+
+@app.command()
+def record(
+    stack: StackName,
+    project: Project = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Default: record.STACK.json beside the stack's file.")
+    ] = None,
+) -> None:
+    """Describe the server and its databases, with no credential and no data, for `rehearse`."""
+    with _one_line():
+        read = load(stack, project, was_up=False)
+        file = output or records.default_file(read)
+        found = records.describe(read)
+        records.write(found, file)
+    typer.echo(records.summary(found, file))
+
+
+@app.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True},
+)
+def rehearse(context: typer.Context) -> None:
+    """Show what `pulumi up` would do, with no credentials; --help says more.
+
+    It is the rehearsal's own command: nothing that is deployed needs, or knows, the rehearsal.
+    """
+    # In its place, not below it, so that Ctrl-C reaches what has to be cleaned up.
+    command = [sys.executable, "-m", "azure_postgres_rehearsal", "rehearse", *context.args]
+    os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
 
 
 def _status(report: Report, *, strict: bool) -> int:

@@ -110,6 +110,8 @@ class Stack:
     admin_password: str
     subscription: str
     """Azure's; empty where nothing says it."""
+    config_dir: Path = Path()
+    """Where the stacks' files are."""
 
     def plans(self) -> dict[tuple[str, str], Plan]:
         """What the settings want of each connector, by database and slot."""
@@ -143,9 +145,13 @@ class Stack:
 
     def administrator(self, form: Form) -> dict[str, Any]:
         """How the administrator logs in to the server of a form."""
+        return self.administrator_at(form.hostname)
+
+    def administrator_at(self, host: str) -> dict[str, Any]:
+        """How the administrator logs in. `host` counts where the settings name none."""
         given = self.settings.connection
         login: dict[str, Any] = {
-            "host": given.host or form.hostname,
+            "host": given.host or host,
             "port": given.port,
             "user": given.user,
             "sslMode": given.sslMode,
@@ -155,24 +161,37 @@ class Stack:
             return login | {"auth": ENTRA}
         return login | {"password": self.admin_password}
 
+    @property
+    def server_in_azure(self) -> FlexibleServer:
+        """The server, to be asked of Azure. Raises a CdcError where it cannot be."""
+        server = self.settings.server
+        if server.management == NONE:
+            raise CdcError("management: none leaves Azure alone")
+        if not self.subscription:
+            raise CdcError("no subscription is set (server.subscription)")
+        where = ServerId(self.subscription, server.resourceGroup or "", server.name or "")
+        return FlexibleServer(where)
+
     @cached_property
     def storage_bytes(self) -> int:
         """The size of the server's storage, asked of Azure once. Raises a CdcError with the reason
         where it is not to be known."""
-        server, unknown = self.settings.server, "how large the storage is, is not known"
-        if server.management == NONE:
-            raise CdcError(f"{unknown}: management: none leaves Azure alone")
-        if not self.subscription:
-            raise CdcError(f"{unknown}: no subscription is set (server.subscription)")
-        where = ServerId(self.subscription, server.resourceGroup or "", server.name or "")
-        found = FlexibleServer(where).facts().storage_gib
+        unknown = "how large the storage is, is not known"
+        try:
+            server = self.server_in_azure
+        except CdcError as reason:
+            raise CdcError(f"{unknown}: {reason}") from None
+        found = server.facts().storage_gib
         if not found:
             raise CdcError(f"{unknown}: Azure does not say")
         return found * 1024**3
 
 
-def load(name: str, project: Path | None) -> Stack:
-    """Read a stack through the engine. Raises a CdcError of one line where it cannot be read."""
+def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
+    """Read a stack through the engine. Raises a CdcError of one line where it cannot be read.
+
+    `was_up`: whether it has to have been.
+    """
     folder = _project(project)
     description = _description(folder)
     engine = _Engine(folder, name)
@@ -183,7 +202,7 @@ def load(name: str, project: Path | None) -> Stack:
     settings, faults = parse(_values(config, namespace), root)
     if settings is None or faults:
         raise InvalidSettings(f"Pulumi.{name}.yaml", faults)
-    forms = outputs.get("connectors")
+    forms = outputs.get("connectors", None if was_up else [])
     if forms is None:
         raise CdcError(
             f"stack {name} has no output `connectors`: it was not up yet. Remedy: run pulumi up"
@@ -195,6 +214,7 @@ def load(name: str, project: Path | None) -> Stack:
         settings=settings,
         admin_password=config.get(f"{namespace}:adminPassword", {}).get("value", ""),
         subscription=_subscription(settings, config),
+        config_dir=folder / description.get("stackConfigDir", "."),
     )
 
 
