@@ -157,7 +157,9 @@ class CdcServer(pulumi.ComponentResource):
         """Azure's side, in the order that Azure wants: one operation at a time, restart last."""
         name, rules = self._name, restart_rules(args)
         server = self._create(args) if args["management"] == CREATE else self._find(args)
-        self.connection = {"host": server.host, **self.connection}
+        self.connection = self.connection | {
+            "host": self._host(server, is_new=args["management"] == CREATE)
+        }
         self.storage_gib, self.failover_slots = server.storage_gib, server.failover_slots
         self.network = pulumi.Output.from_input(server.private).apply(
             lambda private: access(args.get("firewallRules", {}), private=private)
@@ -196,6 +198,14 @@ class CdcServer(pulumi.ComponentResource):
             wait=True,
             opts=self._after(reachable),
         )
+
+    def _host(self, server: _Managed, *, is_new: bool) -> pulumi.Input[str]:
+        """Its own name, or the given one; of a new server, known once it is there: nobody looks
+        into a server that a first preview is only about to make."""
+        given = self.connection.get("host")
+        if given is None:
+            return server.host
+        return server.host.apply(lambda _: given) if is_new else given
 
     def _find(self, args: CdcServerArgs) -> _Managed:
         """A server that is there: of its own settings, only storage auto-grow is touched."""
