@@ -1,0 +1,59 @@
+"""The connector may write to its signal table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from view.access import ON_TABLES
+from view.links import SIGNALLING
+from view.names import SIGNAL_TABLE
+from view.readers import has_readers, readers
+from view.rule import HIGH, MANDATORY, Config, Finding, stack_rule
+from view.stack import Stack
+
+NAME = "signal-table-grants-writing"
+
+
+def validate(stack: Stack, config: Config) -> Iterator[Finding]:
+    """By a grant on it, or on all tables of its schema."""
+    roles, wanted = readers(stack), {name.upper() for name in config["privileges"]}
+    for database in stack.databases:
+        for table in database.signal_tables:
+            given = {
+                privilege
+                for item in database.access
+                if item.what == ON_TABLES
+                and (item.role in roles or not isinstance(item.role, str))
+                and item.schema in (None, table.table.schema)
+                and (not item.objects or SIGNAL_TABLE in item.objects)
+                for privilege in item.privileges
+            }
+            missing = sorted(wanted - given)
+            if missing and table.table.name == SIGNAL_TABLE and not database.reads_only:
+                yield (
+                    f"the connector's role has no {', '.join(missing)} on {table.table}",
+                    table.resource.urn,
+                )
+
+
+POLICY = stack_rule(
+    NAME,
+    title="The connector may write to the signal table",
+    why="An incremental snapshot writes its windows to the signal table, or stops.",
+    remedy="grant SELECT, INSERT and UPDATE on streamkap_signal to the connector's role",
+    url=SIGNALLING,
+    level=MANDATORY,
+    severity=HIGH,
+    validate=validate,
+    applies=lambda stack: (
+        has_readers(stack) and any(item.signal_tables for item in stack.databases)
+    ),
+    config={
+        "privileges": {
+            "type": "array",
+            "items": {"type": "string"},
+            "default": ["SELECT", "INSERT", "UPDATE"],
+            "description": "What the connector's role needs on the signal table.",
+        }
+    },
+)
