@@ -20,7 +20,7 @@ def validate(stack: Stack, _config: Config) -> Iterator[Finding]:
 POLICY = stack_rule(
     NAME,
     title="Each connector has a publication of its own",
-    why="A publication is changed for one connector; another one that shares it gets its tables too.",
+    why="A publication is changed for one connector; one that shares it gets its tables too.",
     remedy="give each connector a publication of its own",
     url=DEBEZIUM,
     level=MANDATORY,

@@ -21,7 +21,7 @@ POLICY = stack_rule(
     NAME,
     title="Somebody is told when the storage fills up",
     why="At 95 % used, or under 5 GiB free, the server goes read-only, and slots may be dropped.",
-    remedy="declare an enabled metric alert on storage_percent or storage_free with an action group",
+    remedy="declare an enabled alert on storage_percent or storage_free, with an action group",
     url=ALERTS,
     level=ADVISORY,
     severity=HIGH,

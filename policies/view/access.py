@@ -78,14 +78,13 @@ def _privileges(item: Declared, what: str) -> frozenset[str]:
 def _ours(item: Declared) -> Iterator[Access]:
     """This project's resource grants all of it, and again at each `up` what is lacking."""
     role, database = item.get("role"), item.database
+    every = truth(item.get("allSchemas"))
+    read: list[Any] = [None] if every else sorted(strings(item.get("schemas")))
     if truth(item.get("connect")) is not False:
         yield Access(item, role, database, ON_DATABASE, None, frozenset({"CONNECT"}))
-    read: list[Any] = (
-        [None] if truth(item.get("allSchemas")) else sorted(strings(item.get("schemas")))
-    )
     for schema in [*read, *strings(item.get("writes"))]:
         yield Access(item, role, database, ON_SCHEMA, schema, frozenset({"USAGE"}))
-    for schema in read:
+    for schema in read if item.get("tableGrants") != "none" else ():
         for what in (ON_TABLES, BY_DEFAULT):
             yield Access(item, role, database, what, schema, frozenset({"SELECT"}))
 

@@ -6,11 +6,12 @@ import re
 
 _VERSION = re.compile(r"/v\d{8}(?:preview|privatepreview)?(?=:)")
 _PACKAGE_VERSION = re.compile(r"^(azure-native)_\w+_v\d{8}\w*(?=:)")
-_BRIDGED = re.compile(r"^(\w+):index/\w+:(\w+)$")
+_BRIDGED = re.compile(r"^(\w+):index(?:/\w+)?:(\w+)$")
 
 SERVER = "azure-native:dbforpostgresql:Server"
 CONFIGURATION = "azure-native:dbforpostgresql:Configuration"
 FIREWALL_RULE = "azure-native:dbforpostgresql:FirewallRule"
+AZURE_DATABASE = "azure-native:dbforpostgresql:Database"
 METRIC_ALERTS = ("azure-native:monitor:MetricAlert", "azure-native:insights:MetricAlert")
 VAULT_SECRET = "azure-native:keyvault:Secret"  # noqa: S105 - a type
 
@@ -20,6 +21,7 @@ GRANT_ROLE = "postgresql:GrantRole"
 DEFAULT_PRIVILEGES = "postgresql:DefaultPrivileges"
 PUBLICATION = "postgresql:Publication"
 PLAIN_SLOT = "postgresql:ReplicationSlot"
+DATABASE = "postgresql:Database"
 SCHEMA = "postgresql:Schema"
 PROVIDER = "pulumi:providers:postgresql"
 STACK = "pulumi:pulumi:Stack"
