@@ -1,6 +1,6 @@
 """azure.extensions holds pglogical, as the page asks.
 
-pgoutput itself does without, so the rule can be turned off.
+pgoutput itself does without, so this rule can be turned off.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ POLICY = stack_rule(
             "type": "array",
             "items": {"type": "string"},
             "default": ["pglogical"],
-            "description": "What the set has to hold; nothing turns the rule off.",
+            "description": "What the set has to hold, in any case.",
         }
     },
 )

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pulumi_postgresql
-
 from azure_postgres_rehearsal.engine import Engine, Outcome
 
 ENGINE_BIN = Path(__file__).resolve().parents[2] / ".engine" / "bin"
@@ -46,11 +44,8 @@ def program(name: str, folder: Path) -> Engine:
     engine = Engine(
         HERE / "programs" / name, "test", folder, {}, {"password": "S3cret-of-the-team"}, _NOWHERE
     )
-    plugin = "pulumi-resource-postgresql"
-    version = json.loads(
-        Path(pulumi_postgresql.__file__).with_name("pulumi-plugin.json").read_text()
-    )["version"]
-    script = folder / "home" / "plugins" / f"resource-postgresql-v{version}" / plugin
+    plugins = (folder / "home" / "plugins").glob("*/pulumi-resource-postgresql")
+    (script,) = plugins
     script.unlink()
     script.write_text(f'#!/bin/sh\nexec "{sys.executable}" {HERE / "preview_plugin.py"} "$@"\n')
     script.chmod(0o755)
@@ -58,10 +53,13 @@ def program(name: str, folder: Path) -> Engine:
 
 
 def judged(engine: Engine, command: str = "preview", config: str = "") -> Verdict:
-    """Run with the policy pack; `config` names a file in policies/config."""
+    """Run with the policy pack; `config` is a file, or the name of one in policies/config."""
     arguments = ["--policy-pack", str(PACK)]
     if config:
-        arguments += ["--policy-pack-config", str(CONFIGS / f"{config}.json")]
+        arguments += [
+            "--policy-pack-config",
+            config if "/" in config else str(CONFIGS / f"{config}.json"),
+        ]
     outcome = getattr(engine, command)(*arguments, capture=True, check=False)
     violations: dict[str, list[tuple[str, str]]] = {}
     remediations = []

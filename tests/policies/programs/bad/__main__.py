@@ -24,6 +24,14 @@ azure.dbforpostgresql.Configuration(
     source="user-override",
     value="16",
 )
+azure.dbforpostgresql.Configuration(
+    "level",
+    resource_group_name="rg-shop",
+    server_name=server.name,
+    configuration_name="wal_level",
+    source="user-override",
+    value="replica",
+)
 azure.dbforpostgresql.FirewallRule(
     "everybody",
     firewall_rule_name="everybody",
@@ -82,4 +90,11 @@ pulumi.export(
             "sslMode": "disable",
         }
     ],
+)
+azure.keyvault.Secret(
+    "password",
+    resource_group_name="rg-shop",
+    vault_name="kv-shop",
+    secret_name="password",
+    properties={"value": "Plain-text-1"},
 )
