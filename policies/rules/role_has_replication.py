@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from view.links import ROLE_ATTRIBUTES
 from view.rule import CRITICAL, MANDATORY, Config, Finding, stack_rule
 from view.stack import Stack
+from view.values import UNKNOWN
 
 NAME = "role-has-replication"
 
 
 def validate(stack: Stack, _config: Config) -> Iterator[Finding]:
     """The users that connectors name, or else any role at all."""
-    if not stack.capturing:
+    unsure = any(role.resource.get("replication") is UNKNOWN for role in stack.roles)
+    if not stack.capturing and not unsure:
         yield "no role of the stack has REPLICATION, and no connector names its user", ""
     for role in stack.capturing:
         if role.replication is False or role.resource.get("replication") is None:

@@ -10,25 +10,28 @@ from view.names import SIGNAL_TABLE
 from view.readers import has_readers, readers
 from view.rule import HIGH, MANDATORY, Config, Finding, stack_rule
 from view.stack import Stack
+from view.values import may_be
 
 NAME = "signal-table-grants-writing"
 
 
 def validate(stack: Stack, config: Config) -> Iterator[Finding]:
     """By a grant on it, or on all tables of its schema."""
-    roles, wanted = readers(stack), {name.upper() for name in config["privileges"]}
+    roles, wanted = readers(stack), sorted({name.upper() for name in config["privileges"]})
     for database in stack.databases:
         for table in database.signal_tables:
-            given = {
-                privilege
+            schema = table.table.schema or None
+            its = [
+                item
                 for item in database.access
-                if item.what == ON_TABLES
-                and (item.role in roles or not isinstance(item.role, str))
-                and item.schema in (None, table.table.schema)
+                if any(may_be(item.role, role) for role in roles)
                 and (not item.objects or SIGNAL_TABLE in item.objects)
-                for privilege in item.privileges
-            }
-            missing = sorted(wanted - given)
+            ]
+            missing = [
+                privilege
+                for privilege in wanted
+                if not any(item.gives(ON_TABLES, privilege, schema) for item in its)
+            ]
             if missing and table.table.name == SIGNAL_TABLE and not database.reads_only:
                 yield (
                     f"the connector's role has no {', '.join(missing)} on {table.table}",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from view.database import Database
+from view.kinds import PUBLICATION
 from view.links import STREAMKAP
 from view.names import SIGNAL_TABLE
 from view.rule import HIGH, MANDATORY, Config, Finding, stack_rule
@@ -13,9 +15,13 @@ NAME = "signal-table-keeps-name"
 
 
 def validate(stack: Stack, config: Config) -> Iterator[Finding]:
-    """In each captured database, unless its connectors are read-only."""
+    """In each captured database, unless its connectors are read-only.
+
+    A raw publication that names it speaks for a table that something else has made: PostgreSQL
+    itself would refuse it otherwise.
+    """
     for database in stack.databases:
-        if database.reads_only or config["readOnly"]:
+        if database.reads_only or config["readOnly"] or _is_published(database):
             continue
         names = sorted(str(item.table) for item in database.signal_tables)
         if not names:
@@ -25,6 +31,14 @@ def validate(stack: Stack, config: Config) -> Iterator[Finding]:
                 f"{database.label} has {names[0]} and no {SIGNAL_TABLE}",
                 database.signal_tables[0].resource.urn,
             )
+
+
+def _is_published(database: Database) -> bool:
+    return any(
+        item.resource.kind == PUBLICATION
+        and any(table.name == SIGNAL_TABLE for table in item.tables)
+        for item in database.publications
+    )
 
 
 POLICY = stack_rule(

@@ -9,14 +9,15 @@ from typing import Any
 from view import kinds
 from view.declared import Declared
 from view.names import HEARTBEAT_TABLE, SIGNAL_TABLE
-from view.values import UNKNOWN, strings, text, truth
+from view.values import UNKNOWN, has_unknown, may_be, strings, text, truth
 
 ON_DATABASE, ON_SCHEMA, ON_TABLES, BY_DEFAULT = "database", "schema", "table", "default"
-_EVERYTHING = {
+_ALL = {
     ON_DATABASE: ("CONNECT", "CREATE", "TEMPORARY"),
     ON_SCHEMA: ("USAGE", "CREATE"),
     ON_TABLES: ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"),
 }
+"""What ALL stands for."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Access:
     resource: Declared
     role: Any
     database: Any
-    what: str
+    what: Any
     schema: Any
     """None: every schema."""
     privileges: frozenset[str]
@@ -34,6 +35,16 @@ class Access:
     """Tables by their names; empty for all of the schema's."""
     is_exact: bool = False
     """A `postgresql.Grant`: exactly these privileges, all others are revoked."""
+    may_have_more: bool = False
+    """Whether some privilege is not known yet."""
+
+    def gives(self, what: str, privilege: str, schema: str | None = None) -> bool:
+        """Whether it is a privilege on this kind of thing there, as far as one can tell."""
+        return (
+            may_be(self.what, what)
+            and (privilege in self.privileges or self.may_have_more)
+            and (self.schema is None or may_be(self.schema, schema))
+        )
 
 
 def accesses_of(resources: Sequence[Declared]) -> Iterator[Access]:
@@ -45,54 +56,58 @@ def accesses_of(resources: Sequence[Declared]) -> Iterator[Access]:
 
 
 def _grant(item: Declared) -> Iterator[Access]:
-    what = (text(item.get("objectType")) or "").lower()
-    privileges = _privileges(item, what)
+    what = item.get("objectType")
     yield Access(
         item,
         item.get("role"),
         item.database,
-        what,
+        what if what is UNKNOWN else (text(what) or "").lower(),
         item.get("schema"),
-        privileges,
-        strings(item.get("objects")),
-        is_exact=True,
+        *_privileges(item),
     )
 
 
 def _default(item: Declared) -> Iterator[Access]:
-    if (text(item.get("objectType")) or "").lower() == ON_TABLES:
-        privileges = _privileges(item, ON_TABLES)
-        role, schema = item.get("role"), item.get("schema")
-        yield Access(item, role, item.database, BY_DEFAULT, schema or None, privileges)
+    if may_be(item.get("objectType"), ON_TABLES):
+        privileges, _, _, more = _privileges(item)
+        role, schema = item.get("role"), item.get("schema") or None
+        yield Access(
+            *(item, role, item.database, BY_DEFAULT, schema, privileges), may_have_more=more
+        )
 
 
-def _privileges(item: Declared, what: str) -> frozenset[str]:
-    """In capitals; everything where they are not known yet."""
+def _privileges(item: Declared) -> tuple[frozenset[str], frozenset[str], bool, bool]:
+    """In capitals; the tables; that they are exactly so; whether some are not known yet."""
     found = item.get("privileges")
     given = frozenset(name.upper() for name in strings(found))
-    if found is UNKNOWN or "ALL" in given:
-        return frozenset(_EVERYTHING.get(what, ())) | given
-    return given
+    if "ALL" in given:
+        given |= frozenset(_ALL.get(text(item.get("objectType")) or "", ()))
+    return given, strings(item.get("objects")), True, has_unknown(found)
 
 
 def _ours(item: Declared) -> Iterator[Access]:
     """This project's resource grants all of it, and again at each `up` what is lacking."""
     role, database = item.get("role"), item.database
     every = truth(item.get("allSchemas"))
-    read: list[Any] = [None] if every else sorted(strings(item.get("schemas")))
+    read: list[Any] = [None] if every else _listed(item.get("schemas"))
     if truth(item.get("connect")) is not False:
         yield Access(item, role, database, ON_DATABASE, None, frozenset({"CONNECT"}))
-    for schema in [*read, *strings(item.get("writes"))]:
+    for schema in [*read, *_listed(item.get("writes"))]:
         yield Access(item, role, database, ON_SCHEMA, schema, frozenset({"USAGE"}))
     for schema in read if item.get("tableGrants") != "none" else ():
         for what in (ON_TABLES, BY_DEFAULT):
             yield Access(item, role, database, what, schema, frozenset({"SELECT"}))
 
 
+def _listed(names: Any) -> list[Any]:
+    """The names; where some are not known yet, UNKNOWN stands for them."""
+    return [*sorted(strings(names)), *([UNKNOWN] if has_unknown(names) else [])]
+
+
 def _own_table(name: str) -> Callable[[Declared], Iterator[Access]]:
     def read(item: Declared) -> Iterator[Access]:
         privileges = frozenset({"SELECT", "INSERT", "UPDATE"})
-        for role in strings(item.get("roles")):
+        for role in _listed(item.get("roles")):
             yield Access(
                 *(item, role, item.database, ON_TABLES, item.get("schema"), privileges),
                 objects=frozenset({name}),

@@ -28,10 +28,11 @@ def missing_alerts(stack: Stack, metrics: Sequence[str]) -> Iterator[tuple[str, 
     for server in stack.servers:
         if not server.is_declared:
             continue
-        found = [item for item in alerts_of(server, stack.resources) if item.metrics & wanted]
-        if not found:
+        watching = list(alerts_of(server, stack.resources))
+        found = [item for item in watching if item.metrics and item.metrics & wanted]
+        if not found and all(item.metrics is not None for item in watching):
             yield f"no alert watches {either} of {server.label}", server.resource.urn
-        elif not any(_works(item) for item in found):
+        elif found and not any(_works(item) for item in found):
             faulty = found[0]
             fault = "is disabled" if not faulty.enabled else "has no action group"
             yield f"the alert {faulty.resource.name} on {either} {fault}", faulty.resource.urn

@@ -21,7 +21,8 @@ class Alert:
     """A metric alert."""
 
     resource: Declared
-    metrics: frozenset[str]
+    metrics: frozenset[str] | None
+    """None where they are not known yet."""
     thresholds: tuple[float | None, ...]
     enabled: bool | None
     """None where that is not known yet."""
@@ -99,7 +100,7 @@ def parameters_of(resource: Declared) -> Iterator[tuple[Any, Any]]:
 def servers_of(resources: Sequence[Declared]) -> list[Server]:
     """The servers, each with what belongs to it: by name, by dependency, or for want of another."""
     found = [item for item in resources if item.kind in (kinds.SERVER, kinds.OUR_SERVER)]
-    servers = [item for item in found if text(item.get("replicationRole")) != "AsyncReplica"]
+    servers = [item for item in found if not _is_replica(item)]
     configurations = [item for item in resources if item.kind == kinds.CONFIGURATION]
     homes = {item.urn: _home(item, servers) for item in configurations}
     result = [
@@ -127,10 +128,13 @@ def alerts_of(server: Server, resources: Sequence[Declared]) -> Iterator[Alert]:
             criteria = item.get("criteria", "allOf")
             conditions = criteria if isinstance(criteria, list) else []
             known = [each for each in conditions if isinstance(each, dict)]
+            metrics = (
+                criteria if criteria is UNKNOWN else [each.get("metricName") for each in known]
+            )
             actions = item.get("actions")
             yield Alert(
                 item,
-                strings([each.get("metricName") for each in known]),
+                None if has_unknown(metrics) else strings(metrics),
                 tuple(number(each.get("threshold")) for each in known),
                 True if item.get("enabled") is UNKNOWN else truth(item.get("enabled")),
                 actions is UNKNOWN or any(_is_wired(each) for each in actions or ()),
@@ -146,6 +150,12 @@ def restarts(resource: Declared) -> bool:
         return False
     commands = (text(resource.get(key)) or "" for key in ("create", "update"))
     return any("restart" in command.lower() for command in commands)
+
+
+def _is_replica(server: Declared) -> bool:
+    """A read replica has what its primary has, and no slot of its own."""
+    role, mode = (text(server.get(key)) or "" for key in ("replicationRole", "createMode"))
+    return mode.lower() == "replica" or role.lower() in ("asyncreplica", "georeplica")
 
 
 def _grows(server: Declared, resources: Sequence[Declared]) -> Any:

@@ -114,10 +114,8 @@ class Database:
     ) -> Iterator[Access]:
         names = list(roles)
         for item in self.access:
-            if item.what != what or privilege not in item.privileges:
-                continue
             its = any(may_be(item.role, role) for role in names)
-            if its and (item.schema is None or may_be(item.schema, schema)):
+            if its and item.gives(what, privilege, schema):
                 yield item
 
 

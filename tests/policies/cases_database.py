@@ -207,7 +207,11 @@ DATABASE = {
             (*ROLES, PUB, default("SELECT", "UPDATE")),
             (*ROLES, PUB, grant("table", "INSERT", objects=["orders", "streamkap_signal"])),
         ],
-        unknown=[(*ROLES, PUB, grant("table", "INSERT", role=UNKNOWN))],
+        unknown=[
+            (*ROLES, PUB, grant("table", "INSERT", role=UNKNOWN)),
+            (*ROLES, PUB, grant("table", privileges=UNKNOWN)),
+            (*ROLES, PUB, grant("table", "SELECT", UNKNOWN)),
+        ],
         not_applicable=[*NO_CDC, (PUB,)],
         fails_beside_unknown=[(*ROLES, PUB, grant("table", "INSERT", schema=UNKNOWN))],
     ),
@@ -215,12 +219,14 @@ DATABASE = {
         passes=[
             (PUB, sql(SIGNAL)),
             (PUB, signal_table()),
+            (SIGNALLED,),
             (PUB, form(readOnly="Yes")),
             (PUB, streamkap(snapshotReadOnly="Yes")),
         ],
         fails=[
             (PUB,),
             (PUB, form()),
+            (ours("Publication", **(OUR_PUB | {"ownTables": ["streamkap.streamkap_signal"]})),),
             (PUB, sql(SIGNAL.replace("streamkap_signal", "signals"))),
             (PUB, form(readOnly="Yes"), streamkap(snapshotReadOnly="No")),
         ],

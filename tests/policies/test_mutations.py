@@ -165,10 +165,16 @@ RAW: list[tuple[str, Change]] = [
         "grant-avoids-overlap",
         add(grant("table", "SELECT", role="streamkap_role", schema="streamkap", database="shop")),
     ),
-    ("signal-table-keeps-name", drop("signal-table")),
     (
         "signal-table-keeps-name",
-        put("signal-table", "statements", "CREATE TABLE x.my_signals (id int)"),
+        both(drop("signal-table"), put("publication", "tables", ["public.orders"])),
+    ),
+    (
+        "signal-table-keeps-name",
+        both(
+            put("signal-table", "statements", "CREATE TABLE x.my_signals (id int)"),
+            put("publication", "tables", ["public.orders", "x.my_signals"]),
+        ),
     ),
     ("signal-table-keeps-columns", put("signal-table", "statements", CREATE)),
     ("signal-table-grants-writing", drop("::signal")),
