@@ -10,6 +10,7 @@ from view.kinds import GRANT
 from view.links import PLAIN_GRANT
 from view.rule import HIGH, MANDATORY, Config, Finding, stack_rule
 from view.stack import Stack
+from view.values import UNKNOWN
 
 NAME = "grant-avoids-overlap"
 
@@ -35,7 +36,8 @@ def _overlap(one: Access, other: Access) -> bool:
         return False
     if not other.is_exact and other.privileges <= one.privileges:
         return False
-    return not one.objects or not other.objects or bool(one.objects & other.objects)
+    common = (one.objects & other.objects) - {UNKNOWN}
+    return not one.objects or not other.objects or bool(common)
 
 
 POLICY = stack_rule(

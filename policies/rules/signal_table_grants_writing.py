@@ -25,7 +25,7 @@ def validate(stack: Stack, config: Config) -> Iterator[Finding]:
                 item
                 for item in database.access
                 if any(may_be(item.role, role) for role in roles)
-                and (not item.objects or SIGNAL_TABLE in item.objects)
+                and (not item.objects or item.names(SIGNAL_TABLE))
             ]
             missing = [
                 privilege

@@ -10,6 +10,7 @@ from view.names import OWN_TABLES
 from view.readers import has_readers, readers
 from view.rule import ADVISORY, HIGH, Config, Finding, stack_rule
 from view.stack import Stack
+from view.values import UNKNOWN
 
 NAME = "table-grants-only-select"
 
@@ -20,7 +21,7 @@ def validate(stack: Stack, config: Config) -> Iterator[Finding]:
     roles = readers(stack)
     for database in stack.databases:
         for item in database.access:
-            own = bool(item.objects) and item.objects <= OWN_TABLES
+            own = bool(item.objects) and item.objects <= {*OWN_TABLES, UNKNOWN}
             extra = sorted(item.privileges - allowed)
             if item.what in (ON_TABLES, BY_DEFAULT) and item.role in roles and extra and not own:
                 where = f"schema {item.schema}" if isinstance(item.schema, str) else "every schema"

@@ -31,12 +31,16 @@ class Access:
     schema: Any
     """None: every schema."""
     privileges: frozenset[str]
-    objects: frozenset[str] = frozenset()
-    """Tables by their names; empty for all of the schema's."""
+    objects: frozenset[Any] = frozenset()
+    """Tables by their names, UNKNOWN among them; empty for all of the schema's."""
     is_exact: bool = False
     """A `postgresql.Grant`: exactly these privileges, all others are revoked."""
     may_have_more: bool = False
     """Whether some privilege is not known yet."""
+
+    def names(self, table: str) -> bool:
+        """Whether it names a table, as far as one can tell."""
+        return table in self.objects or UNKNOWN in self.objects
 
     def gives(self, what: str, privilege: str, schema: str | None = None) -> bool:
         """Whether it is a privilege on this kind of thing there, as far as one can tell."""
@@ -76,13 +80,13 @@ def _default(item: Declared) -> Iterator[Access]:
         )
 
 
-def _privileges(item: Declared) -> tuple[frozenset[str], frozenset[str], bool, bool]:
+def _privileges(item: Declared) -> tuple[frozenset[str], frozenset[Any], bool, bool]:
     """In capitals; the tables; that they are exactly so; whether some are not known yet."""
     found = item.get("privileges")
     given = frozenset(name.upper() for name in strings(found))
     if "ALL" in given:
         given |= frozenset(_ALL.get(text(item.get("objectType")) or "", ()))
-    return given, strings(item.get("objects")), True, has_unknown(found)
+    return given, frozenset(_listed(item.get("objects"))), True, has_unknown(found)
 
 
 def _ours(item: Declared) -> Iterator[Access]:

@@ -107,7 +107,9 @@ class Database:
         tables = {table for item in self.publications for table in item.tables}
         captured = {table.name for table in tables if table.schema == schema and not table.is_own}
         named = {name for item in found for name in item.objects}
-        return any(not item.objects for item in found) or bool(captured and captured <= named)
+        if UNKNOWN in named or any(not item.objects for item in found):
+            return True
+        return bool(captured) and captured <= named
 
     def _given(
         self, roles: Iterable[str], what: str, privilege: str, schema: str | None

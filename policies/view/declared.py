@@ -29,6 +29,7 @@ _NAMING: Mapping[str, Mapping[str, str]] = {
     "schema": {kinds.SCHEMA: "name"},
     "serverName": {kinds.SERVER: "serverName"},
 }
+_LISTS = frozenset({"roles"})
 
 
 def remember(args: ResourceValidationArgs) -> None:
@@ -107,7 +108,8 @@ class Declared:
         names = [_name(item, _NAMING[key]) for item in self.references.get(key, ())]
         known = sorted(name for name in names if name is not None)
         if value is UNKNOWN:
-            return known[0] if len(known) == 1 else UNKNOWN
+            # How long a list is, nobody knows then.
+            return known[0] if len(known) == 1 and key not in _LISTS else UNKNOWN
         if not isinstance(value, list) or value.count(UNKNOWN) != len(known):
             return value
         return [*(item for item in value if item is not UNKNOWN), *known]
