@@ -25,14 +25,7 @@ _PASSWORDS: Mapping[str, Path] = {
     PROVIDER: ("password",),
     SERVER: ("administratorLoginPassword",),
     VAULT_SECRET: ("properties", "value"),
-    **{
-        f"{OURS}{name}": ("connection", "password")
-        for name in (
-            *("AdministratorReplication", "ConnectorLogins", "Database", "EffectiveParameters"),
-            *("HeartbeatTable", "Publication", "ReplicaIdentity", "ReplicationSlot"),
-            *("SchemaAccess", "ServerRestart", "SignalTable", "TableOwners", "WalSenderTimeout"),
-        )
-    },
+    OURS: ("connection", "password"),
 }
 
 
@@ -43,7 +36,7 @@ def validate(_resource: Declared, _config: Config) -> Iterator[str]:
 
 def fix(resource: Declared) -> Mapping[Path, Any]:
     """Make a secret of it. A value that is not known yet is looked at in the update."""
-    path = _PASSWORDS[resource.kind]
+    path = _PASSWORDS[OURS if resource.kind.startswith(OURS) else resource.kind]
     value = text(read(resource.inputs, *path))
     if value is None:
         return {}

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from view.declared import Declared
-from view.kinds import OUR_SLOT, PLAIN_SLOT
 from view.links import PROTECT
-from view.rule import CRITICAL, MANDATORY, Config, resource_rule
+from view.rule import CRITICAL, MANDATORY, Config, Finding, stack_rule
+from view.stack import Stack
 
 NAME = "slot-is-protected"
 
 
-def validate(slot: Declared, _config: Config) -> Iterator[str]:
+def validate(stack: Stack, _config: Config) -> Iterator[Finding]:
     """By the resource option, or because deleting the resource leaves the slot alone."""
-    if not slot.protected and slot.get("onDestroy") != "retain":
-        yield "the replication slot is not protected"
+    for slot in stack.slots:
+        if not slot.is_kept:
+            yield f"replication slot {slot.resource.name} is not protected", slot.resource.urn
 
 
-POLICY = resource_rule(
+POLICY = stack_rule(
     NAME,
     title="Slots are protected",
     why="A deleted slot takes with it every change that the connector has not read yet.",
@@ -26,6 +26,6 @@ POLICY = resource_rule(
     url=PROTECT,
     level=MANDATORY,
     severity=CRITICAL,
-    kinds=(OUR_SLOT, PLAIN_SLOT),
     validate=validate,
+    applies=lambda stack: stack.slots,
 )

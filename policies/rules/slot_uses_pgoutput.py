@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from view.declared import Declared
-from view.kinds import OUR_SLOT, PLAIN_SLOT
 from view.links import SLOTS
-from view.rule import CRITICAL, MANDATORY, Config, resource_rule
+from view.rule import CRITICAL, MANDATORY, Config, Finding, stack_rule
+from view.stack import Stack
 from view.values import UNKNOWN, text
 
 NAME = "slot-uses-pgoutput"
 
 
-def validate(slot: Declared, _config: Config) -> Iterator[str]:
+def validate(stack: Stack, _config: Config) -> Iterator[Finding]:
     """It is fixed when the slot is made."""
-    plugin = slot.get("plugin")
-    if plugin is not UNKNOWN and (text(plugin) or "").strip().lower() != "pgoutput":
-        yield f"the slot's plug-in is {text(plugin)!r}"
+    for slot in stack.slots:
+        found = text(slot.plugin)
+        if slot.plugin is not UNKNOWN and (found or "").strip().lower() != "pgoutput":
+            yield f"the plug-in of slot {slot.resource.name} is {found!r}", slot.resource.urn
 
 
-POLICY = resource_rule(
+POLICY = stack_rule(
     NAME,
     title="Slots use pgoutput",
     why="The connector reads slots of the plug-in pgoutput; it does not start on another one.",
@@ -28,6 +28,6 @@ POLICY = resource_rule(
     url=SLOTS,
     level=MANDATORY,
     severity=CRITICAL,
-    kinds=(OUR_SLOT, PLAIN_SLOT),
     validate=validate,
+    applies=lambda stack: stack.slots,
 )

@@ -12,6 +12,7 @@ from view.connectors import Connector
 from view.declared import Declared
 from view.names import Table
 from view.signal import SignalTable, signal_tables_of
+from view.slots import Slot, slots_of
 from view.values import UNKNOWN, has_unknown, may_be, strings, text, truth
 
 READ_ALL_DATA = "pg_read_all_data"
@@ -57,15 +58,6 @@ class Publication:
         """Whether a table of this name, in whatever schema, is in it, as far as one can tell."""
         named = any(table.name == name for table in self.tables)
         return named or self.all_tables or not self.complete
-
-
-@dataclass(frozen=True)
-class Slot:
-    """A replication slot."""
-
-    resource: Declared
-    name: Any
-    database: Any
 
 
 @dataclass(frozen=True)
@@ -130,11 +122,7 @@ def roles_of(resources: Sequence[Declared]) -> list[Role]:
 def databases_of(resources: Sequence[Declared], connectors: Sequence[Connector]) -> list[Database]:
     """The databases with a publication, a slot or a connector."""
     publications = [_publication(item) for item in resources if item.kind in _PUBLICATIONS]
-    slots = [
-        Slot(item, _known(item.get("name"), item.name), item.database)
-        for item in resources
-        if item.kind in (kinds.OUR_SLOT, kinds.PLAIN_SLOT)
-    ]
+    slots = list(slots_of(resources))
     access, signals = list(accesses_of(resources)), list(signal_tables_of(resources))
     heartbeats = [item for item in resources if item.kind == kinds.OUR_HEARTBEAT_TABLE]
     named = [item.database for item in publications] + [item.database for item in slots]

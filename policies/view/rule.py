@@ -51,21 +51,26 @@ def resource_rule(
 ) -> ResourceValidationPolicy:
     """A rule on each resource of some kinds, whatever else is in the stack.
 
-    `fix` gives the properties that the resource should have instead; nothing where it is right.
+    A kind that ends with a colon stands for all that begin like it. `fix` gives the properties
+    that the resource should have instead; nothing where it is right.
     """
-    ours = frozenset(kinds)
+    exactly = frozenset(kinds)
+    beginnings = tuple(kind for kind in exactly if kind.endswith(":"))
+
+    def is_ours(resource: Declared) -> bool:
+        return resource.kind in exactly or resource.kind.startswith(beginnings)
 
     def check(args: ResourceValidationArgs, report: ReportViolation) -> None:
         remember(args)
         resource = Declared.alone(args)
-        if resource.kind not in ours:
+        if not is_ours(resource):
             args.not_applicable("another kind of resource")
         for found in validate(resource, _config(config, args.get_config())):
             report(f"{found}. Remedy: {remedy}", None)
 
     def mend(args: ResourceValidationArgs) -> Any:
         resource = Declared.alone(args)
-        if fix is None or resource.kind not in ours:
+        if fix is None or not is_ours(resource):
             return None
         return remedied(args.props, fix(resource))
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from view import kinds
 from view.declared import Declared
 from view.names import SIGNAL_TABLE, Table
+from view.statements import statements_of
 from view.values import strings, text
 
 COLUMNS = (
@@ -42,10 +43,8 @@ def signal_tables_of(resources: Sequence[Declared]) -> Iterator[SignalTable]:
         if item.kind == kinds.OUR_SIGNAL_TABLE:
             table = Table(text(item.get("schema")) or "", SIGNAL_TABLE)
             yield SignalTable(item, table, COLUMNS, strings(item.get("roles")))
-        elif not item.kind.startswith((kinds.OURS, "azure-native:", "postgresql:", "pulumi:")):
-            for value in item.properties.values():
-                if isinstance(value, str) and "signal" in value.lower():
-                    yield from _made(item, value)
+    for item, statements in statements_of(resources, "signal"):
+        yield from _made(item, statements)
 
 
 def _made(resource: Declared, statements: str) -> Iterator[SignalTable]:

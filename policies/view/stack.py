@@ -8,8 +8,9 @@ from functools import cached_property
 from view import kinds
 from view.azure import Server, servers_of
 from view.connectors import Connector, connectors_of
-from view.database import Database, Publication, Role, Slot, databases_of, roles_of
+from view.database import Database, Publication, Role, databases_of, roles_of
 from view.declared import Declared
+from view.slots import Slot, slots_of
 from view.values import truth
 
 
@@ -31,7 +32,7 @@ class Stack:
             *(kinds.OUR_PUBLICATION, kinds.OUR_SLOT, kinds.OUR_LOGINS, kinds.OUR_PARAMETERS),
         )
         replicating = (truth(role.get("replication")) for role in self.of(kinds.ROLE))
-        return bool(self.of(*capturing) or any(replicating) or self.connectors)
+        return bool(self.of(*capturing) or any(replicating) or self.connectors or self.slots)
 
     @cached_property
     def servers(self) -> list[Server]:
@@ -58,10 +59,10 @@ class Stack:
         """All of them."""
         return [item for database in self.databases for item in database.publications]
 
-    @property
+    @cached_property
     def slots(self) -> list[Slot]:
         """All of them."""
-        return [item for database in self.databases for item in database.slots]
+        return list(slots_of(self.resources))
 
     @cached_property
     def capturing(self) -> list[Role]:
@@ -73,6 +74,10 @@ class Stack:
     @property
     def slots_needed(self) -> int:
         """How many slots there will be: those declared, and those that connectors make."""
-        names = {(item.database, item.name) for item in self.slots}
-        names |= {(item.database, item.slot) for item in self.connectors if item.slot}
-        return len(names)
+        declared = {item.name for item in self.slots}
+        return len(self.slots) + len(self.slots_of_connectors - declared)
+
+    @property
+    def slots_of_connectors(self) -> set[str]:
+        """The slots that connectors name: one that is missing they make by themselves."""
+        return {item.slot for item in self.connectors if item.slot}

@@ -17,6 +17,7 @@ from declaring import (
     role,
     server,
     slot,
+    slot_by_sql,
     sql,
     user,
 )
@@ -348,8 +349,17 @@ DATABASE = {
         fails_beside_unknown=[[publication(UNKNOWN, protect=False)]],
     ),
     "slot-uses-pgoutput": Cases(
-        passes=[[slot()], [slot(plugin="PGOUTPUT")], [ours("ReplicationSlot", plugin="pgoutput")]],
-        fails=[[slot(plugin="wal2json")], [slot(plugin=None)]],
+        passes=[
+            [slot()],
+            [slot(plugin="PGOUTPUT")],
+            [ours("ReplicationSlot", plugin="pgoutput")],
+            [slot_by_sql("'slot'", "'pgoutput'")],
+        ],
+        fails=[
+            [slot(plugin="wal2json")],
+            [slot(plugin=None)],
+            [slot_by_sql("'slot'", "'test_decoding'")],
+        ],
         unknown=[[slot(plugin=UNKNOWN)]],
         not_applicable=[[PUB], UNRELATED],
     ),
@@ -358,8 +368,13 @@ DATABASE = {
             [slot(protect=True)],
             [ours("ReplicationSlot", protect=True)],
             [ours("ReplicationSlot", onDestroy="retain")],
+            [slot_by_sql("'slot'", "'pgoutput'")],
         ],
-        fails=[[slot()], [ours("ReplicationSlot", onDestroy="drop")]],
+        fails=[
+            [slot()],
+            [ours("ReplicationSlot", onDestroy="drop")],
+            [slot_by_sql("'slot'", "'pgoutput'", delete="SELECT pg_drop_replication_slot('slot')")],
+        ],
         unknown=[[slot(protect=True, plugin=UNKNOWN)]],
         not_applicable=[[PUB], UNRELATED],
         fails_beside_unknown=[[ours("ReplicationSlot", onDestroy=UNKNOWN)]],

@@ -14,6 +14,7 @@ from declaring import (
     publication,
     server,
     slot,
+    slot_by_sql,
     user,
 )
 
@@ -366,17 +367,25 @@ SERVER = {
         passes=[
             with_server(ours("ReplicationSlot", name="slot", failover=True), **HA),
             with_server(ours("ReplicationSlot", name="slot", failover="true"), **HA),
+            with_server(slot_by_sql("'slot'", "'pgoutput'", "false", "false", "true"), **HA),
+            with_server(slot_by_sql("'slot'", "'pgoutput'", "failover => true"), **HA),
         ],
         fails=[
             with_server(slot(), **HA),
             with_server(ours("ReplicationSlot", name="slot", failover=False), **HA),
             with_server(slot(), version=None, **HA),
+            with_server(**HA),  # the connector makes one
+            with_server(slot_by_sql("'slot'", "'pgoutput'"), **HA),
+            with_server(slot_by_sql("'slot'", "'pgoutput'", "false", "false", "false"), **HA),
         ],
-        unknown=[with_server(ours("ReplicationSlot", name="slot", failover=UNKNOWN), **HA)],
+        unknown=[
+            with_server(ours("ReplicationSlot", name="slot", failover=UNKNOWN), **HA),
+            with_server(ours("ReplicationSlot", name=UNKNOWN, failover=True), **HA),
+        ],
         not_applicable=[
             UNRELATED,
             with_server(slot()),
-            with_server(**HA),
+            (server(**HA), publication("public.orders")),
             with_server(slot(), version="16", **HA),
         ],
     ),

@@ -227,10 +227,11 @@ def slot(**props: Any) -> Made:
     return postgres("ReplicationSlot", **({"name": "slot", "plugin": "pgoutput"} | props))
 
 
-def ours(kind: str, name: str = "", **props: Any) -> Made:
+def ours(kind: str, resource_name: str = "", **props: Any) -> Made:
     """A resource of this project's."""
     protect = props.pop("protect", False)
-    return Made(OURS + kind, name or kind, {"database": "shop", **props}, protect=protect)
+    name = resource_name or kind
+    return Made(OURS + kind, name, {"database": "shop", **props}, protect=protect)
 
 
 def form(**settings: Any) -> Made:
@@ -254,6 +255,12 @@ def forms(*settings: Mapping[str, Any]) -> Made:
 def sql(statements: str) -> Made:
     """What a team's own program makes tables with."""
     return Made("command:local:Command", "sql", {"create": f"psql -c '{statements}'"})
+
+
+def slot_by_sql(*arguments: str, **props: str) -> Made:
+    """A slot that a team's own program makes."""
+    call = f"SELECT pg_create_logical_replication_slot({', '.join(arguments)})"
+    return Made("pulumi-python:dynamic/shop:Sql", "slot-sql", {"statements": call, **props})
 
 
 SIGNAL = (

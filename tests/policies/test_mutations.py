@@ -104,6 +104,7 @@ OURS: list[tuple[str, Change]] = [
     ("connector-has-own-publication", twin("connectors", replicationSlotName="another")),
 ]
 
+SLOT = "SELECT pg_create_logical_replication_slot('streamkap_pgoutput_slot', 'pgoutput')"
 CREATE = SIGNAL.replace("VARCHAR(2000)", "TEXT")
 RAW: list[tuple[str, Change]] = [
     ("server-declares-wal-level", drop("parameter-wal_level")),
@@ -128,7 +129,8 @@ RAW: list[tuple[str, Change]] = [
     ("server-parameter-requires-tls", put("parameter-require_secure_transport", "value", "off")),
     ("server-with-standby-syncs-slots", drop("parameter-hot_standby_feedback")),
     ("server-with-standby-syncs-slots", drop("parameter-sync_replication_slots")),
-    ("slot-survives-failover", add(slot(protect=True))),
+    ("slot-survives-failover", put("::slot", "statements", SLOT)),
+    ("slot-survives-failover", drop("::slot")),
     ("server-keeps-storage-auto-grow", put("::server", "storage/autoGrow", "Disabled")),
     ("server-declares-storage-auto-grow", put("::server", "storage/autoGrow", None)),
     ("server-declares-storage-auto-grow", put("::server", "storage", None)),
@@ -191,10 +193,13 @@ RAW: list[tuple[str, Change]] = [
     ),
     ("publication-publishes-via-root", put("publication", "publishViaPartitionRootParam", None)),
     ("publication-lists-tables", put("publication", "allTables", True)),
-    ("slot-is-protected", add(slot())),
-    ("slot-uses-pgoutput", add(slot(plugin="wal2json", protect=True))),
+    (
+        "slot-is-protected",
+        both(unprotect("::slot"), put("::slot", "delete", "SELECT pg_drop_replication_slot('x')")),
+    ),
+    ("slot-uses-pgoutput", put("::slot", "statements", SLOT.replace("pgoutput')", "wal2json')"))),
     ("slot-avoids-plain-resource", add(slot(name="streamkap_pgoutput_slot", protect=True))),
-    ("connector-names-declared-slot", add(slot(name="another", protect=True))),
+    ("connector-names-declared-slot", settings("connector", replicationSlotName="another")),
     ("connector-names-declared-publication", settings("connector", publicationName="another")),
     ("connector-has-own-slot", twin("connector", publicationName="another")),
     ("connector-has-own-publication", twin("connector", replicationSlotName="another")),

@@ -165,6 +165,8 @@ def test_one_unknown_resource_does_not_hide_another_s_fault() -> None:
 def test_every_resource_may_be_unknown(name: str) -> None:
     """Of a whole good stack, one resource after the other: that is no fault, and stops no rule."""
     for index, known in enumerate(captured(name)):
+        if known.type.endswith(":Sql"):
+            continue  # without its text, nobody knows what it makes
         stack = captured(name)
         _forget(stack[index], {*known.inputs, *(known.outputs or ())})
         assert verdict(stack) == {}, known.urn
@@ -175,6 +177,8 @@ def test_every_resource_may_be_unknown(name: str) -> None:
 def test_every_property_may_be_unknown(name: str) -> None:
     """And one property after the other."""
     for index, known in enumerate(captured(name)):
+        if known.type.endswith(":Sql"):
+            continue
         for key in {*known.inputs, *(known.outputs or ())}:
             stack = captured(name)
             _forget(stack[index], {key})

@@ -191,7 +191,7 @@ postgresql.DefaultPrivileges(
     privileges=["SELECT"],
     opts=inside,
 )
-postgresql.Publication(
+published = postgresql.Publication(
     "publication",
     name="streamkap_pub",
     database=DATABASE,
@@ -200,7 +200,13 @@ postgresql.Publication(
     opts=pulumi.ResourceOptions(provider=provider, depends_on=[signal], protect=True),
 )
 
-# The connector makes its slot by itself: nothing in `postgresql` does that safely.
+# Nothing in `postgresql` makes a slot safely, nor one that survives a failover.
+Sql(
+    "slot",
+    "SELECT pg_create_logical_replication_slot"
+    "('streamkap_pgoutput_slot', 'pgoutput', failover => true)",
+    pulumi.ResourceOptions(depends_on=[published], protect=True),
+)
 pulumi.export(
     "connector",
     {
