@@ -16,19 +16,20 @@ NAME = "table-grants-only-select"
 
 
 def validate(stack: Stack, config: Config) -> Iterator[Finding]:
-    """On its own tables it may write, and so may a grant that names no others."""
+    """On its own tables it may write, and in a schema that is captured for nothing else."""
     allowed = {name.upper() for name in config["privileges"]}
     roles = readers(stack)
     for database in stack.databases:
+        everywhere = any(item.all_tables for item in database.publications)
         for item in database.access:
+            captured = everywhere or item.schema is None or item.schema in database.schemas
             own = bool(item.objects) and item.objects <= {*OWN_TABLES, UNKNOWN}
             extra = sorted(item.privileges - allowed)
-            if item.what in (ON_TABLES, BY_DEFAULT) and item.role in roles and extra and not own:
-                where = f"schema {item.schema}" if isinstance(item.schema, str) else "every schema"
-                yield (
-                    f"role {item.role} has {', '.join(extra)} on tables of {where}",
-                    item.resource.urn,
-                )
+            on_tables = item.what in (ON_TABLES, BY_DEFAULT)
+            if on_tables and captured and item.role in roles and extra and not own:
+                where = f"schema {item.schema}" if item.schema else "every schema"
+                said = f"role {item.role} has {', '.join(extra)} on tables of {where}"
+                yield said, item.resource.urn
 
 
 POLICY = stack_rule(

@@ -201,10 +201,12 @@ DATABASE = {
             (*ROLES, PUB, grant("table", "SELECT"), WRITES),
             (*ROLES, PUB, access(), signal_table()),
             (*ROLES, PUB, grant("table", "DELETE", role="app")),
+            (*ROLES, PUB, grant("table", "SELECT", "INSERT", "UPDATE", schema="streamkap")),
         ],
         fails=[
             (*ROLES, PUB, grant("table", "SELECT", "DELETE")),
             (*ROLES, PUB, grant("table", "ALL")),
+            (*ROLES, publication(allTables=True), grant("table", "INSERT", schema="sales")),
             (*ROLES, PUB, default("SELECT", "UPDATE")),
             (*ROLES, PUB, grant("table", "INSERT", objects=["orders", "streamkap_signal"])),
         ],
@@ -212,9 +214,9 @@ DATABASE = {
             (*ROLES, PUB, grant("table", "INSERT", role=UNKNOWN)),
             (*ROLES, PUB, grant("table", privileges=UNKNOWN)),
             (*ROLES, PUB, grant("table", "SELECT", UNKNOWN)),
+            (*ROLES, PUB, grant("table", "INSERT", schema=UNKNOWN)),
         ],
         not_applicable=[*NO_CDC, (PUB,)],
-        fails_beside_unknown=[(*ROLES, PUB, grant("table", "INSERT", schema=UNKNOWN))],
     ),
     "signal-table-keeps-name": Cases(
         passes=[
