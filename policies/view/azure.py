@@ -23,7 +23,6 @@ class Alert:
     resource: Declared
     metrics: frozenset[str] | None
     """None where they are not known yet."""
-    thresholds: tuple[float | None, ...]
     enabled: bool | None
     """None where that is not known yet."""
     notifies: bool
@@ -60,6 +59,8 @@ class Server:
     @property
     def has_standby(self) -> bool:
         """Whether high availability is known to be on."""
+        if truth(self.resource.get("failoverSlots")):
+            return True  # so this project has found it
         mode = text(self.resource.get("highAvailability", "mode"))
         return mode is not None and mode.lower() not in ("", "disabled")
 
@@ -135,7 +136,6 @@ def alerts_of(server: Server, resources: Sequence[Declared]) -> Iterator[Alert]:
             yield Alert(
                 item,
                 None if has_unknown(metrics) else strings(metrics),
-                tuple(number(each.get("threshold")) for each in known),
                 True if item.get("enabled") is UNKNOWN else truth(item.get("enabled")),
                 actions is UNKNOWN or any(_is_wired(each) for each in actions or ()),
             )

@@ -375,6 +375,10 @@ SERVER = {
             with_server(ours("ReplicationSlot", name="slot", failover=False), **HA),
             with_server(slot(), version=None, **HA),
             with_server(**HA),  # the connector makes one
+            (
+                ours("ExistingServer", serverName="psql", failoverSlots=True),
+                *(ours("ReplicationSlot", failover=False), *CDC),
+            ),
             with_server(slot_by_sql("'slot'", "'pgoutput'"), **HA),
             with_server(slot_by_sql("'slot'", "'pgoutput'", "false", "false", "false"), **HA),
         ],
