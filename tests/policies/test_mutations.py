@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from cases_database import default, membership
 from declaring import BY_NAME, SIGNAL, grant, slot, verdict
 from mutations import (
     Change,
@@ -19,6 +18,7 @@ from mutations import (
     unprotect,
     with_parameter,
 )
+from parts import default, membership
 
 EVERYTHING = {"objectType": "table", "schema": "public", "role": "streamkap_role"}
 ALLOWS_ALL = json.dumps({"allTables": True})

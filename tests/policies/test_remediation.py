@@ -5,10 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cases_database import DATABASE
+from cases_roles import ROLES_AND_GRANTS
 from cases_server import SERVER, asked, parameter, provider, server
 from declaring import BY_NAME, UNKNOWN, Made, findings, ours, publication, remedied, user
-from pulumi_policy import EnforcementLevel
-from pulumi_policy.deserialize import SPECIAL_SECRET_SIG, SPECIAL_SIG_KEY
+from pulumi_policy import EnforcementLevel, ResourceValidationArgs
+from pulumi_policy.deserialize import (
+    SPECIAL_SECRET_SIG,
+    SPECIAL_SIG_KEY,
+    deserialize_properties,
+    serialize_properties,
+)
 
 PASSWORDS = "resource-keeps-password-secret"
 MENDING = sorted(
@@ -85,11 +92,9 @@ def test_what_is_wrong_is_put_right(name: str, item: Made, expected: dict[str, A
 
 @pytest.mark.parametrize("name", [name for name in MENDING if name != PASSWORDS])
 def test_what_is_right_or_unknown_or_another_s_is_left_alone(name: str) -> None:
-    from cases_database import DATABASE
-
-    cases = (SERVER | DATABASE)[name]
+    cases = (SERVER | ROLES_AND_GRANTS | DATABASE)[name]
     for stack in (*cases.passes, *cases.unknown, *cases.not_applicable):
-        assert [remedied(name, item) for item in stack if name != PASSWORDS] == [None] * len(stack)
+        assert [remedied(name, item) for item in stack] == [None] * len(stack)
 
 
 @pytest.mark.parametrize(
@@ -157,9 +162,6 @@ def test_passwords_are_made_secret(item: Made, before: Any, after: Any) -> None:
 
 def test_remediations_follow_each_other() -> None:
     """The next rule gets what the one before has made of it."""
-    from pulumi_policy import ResourceValidationArgs
-    from pulumi_policy.deserialize import deserialize_properties, serialize_properties
-
     encoded = {"replication": True, "superuser": True, "password": "plain"}
     props: Any = deserialize_properties(dict(encoded), True)
     for name in ("role-avoids-administration", PASSWORDS):

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 from case import Cases, Stack
 from cases_database import DATABASE
+from cases_roles import ROLES_AND_GRANTS
 from cases_server import SERVER
 from declaring import BY_NAME, findings
 from pulumi_policy import EnforcementLevel, ResourceValidationPolicy
 
 from rules import RULES
 
-CASES: dict[str, Cases] = SERVER | DATABASE
+CASES: dict[str, Cases] = SERVER | ROLES_AND_GRANTS | DATABASE
 SECRETS = "resource-keeps-password-secret"
 """Only a remediation can tell: test_remediation.py has its cases."""
 
