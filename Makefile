@@ -11,7 +11,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo test test-full lint format lock clean
+.PHONY: help setup engine demo test test-full lint format docs-policies lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -38,6 +38,10 @@ lint: $(READY)
 format: $(READY)
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
+
+## make docs-policies  write docs/policies.md from the rules
+docs-policies: $(READY)
+	@$(BIN)/python tools/policies_page.py
 
 ## make setup      only set up
 setup:

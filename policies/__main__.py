@@ -2,10 +2,10 @@
 
 from pulumi_policy import EnforcementLevel, PolicyPack
 
-from rules import server_parameter_sets_wal_level
+from rules import RULES
 
 PolicyPack(
     name="azure-postgres-cdc",
     enforcement_level=EnforcementLevel.MANDATORY,
-    policies=[server_parameter_sets_wal_level.POLICY],
+    policies=[rule.POLICY for rule in RULES],
 )

@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-from pulumi_policy import (
-    EnforcementLevel,
-    ReportViolation,
-    ResourceValidationArgs,
-    ResourceValidationPolicy,
-    Severity,
-)
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from rules.reading import text, type_of
+from view.azure import parameters_of
+from view.declared import Declared
+from view.kinds import CONFIGURATION, OUR_PARAMETERS
+from view.links import LOGICAL_REPLICATION
+from view.remedy import Path
+from view.rule import CRITICAL, REMEDIATE, Config, resource_rule
 
 NAME = "server-parameter-sets-wal-level"
-CONFIGURATION = "azure-native:dbforpostgresql:Configuration"
 
 
-def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
-    """Look at one resource; a value that is not known yet is looked at in the update."""
-    if type_of(args.resource_type) != CONFIGURATION:
-        return
-    name = text(args.props, "configurationName") or args.name
-    value = text(args.props, "value")
-    if name != "wal_level" or value is None:
-        return
-    if value.strip().lower() != "logical":
-        report(
-            f"wal_level is {value!r}: no change can be captured. Set it to logical and restart "
-            "the server.",
-            None,
-        )
+def validate(resource: Declared, _config: Config) -> Iterator[str]:
+    """In any case; a value that is not known yet is looked at in the update."""
+    value = dict(parameters_of(resource)).get("wal_level")
+    if isinstance(value, str) and value.strip().lower() != "logical":
+        yield f"wal_level is {value!r}: no change can be captured"
 
 
-POLICY = ResourceValidationPolicy(
-    name=NAME,
-    display_name="The server parameter wal_level is logical",
-    description="Logical replication, and with it change data capture, needs wal_level = logical.",
-    enforcement_level=EnforcementLevel.MANDATORY,
-    severity=Severity.CRITICAL,
-    remediation_steps="Set the server parameter wal_level to logical and restart the server.",
-    url="https://learn.microsoft.com/azure/postgresql/flexible-server/concepts-logical",
+def fix(resource: Declared) -> Mapping[Path, Any]:
+    """Put it right in a raw resource."""
+    wrong = resource.kind == CONFIGURATION and any(validate(resource, {}))
+    return {("value",): "logical"} if wrong else {}
+
+
+POLICY = resource_rule(
+    NAME,
+    title="The server parameter wal_level is logical",
+    why="Logical replication, and with it change data capture, needs wal_level = logical.",
+    remedy="set the server parameter wal_level to logical and restart the server",
+    url=LOGICAL_REPLICATION,
+    level=REMEDIATE,
+    severity=CRITICAL,
+    kinds=(CONFIGURATION, OUR_PARAMETERS),
     validate=validate,
+    fix=fix,
 )

@@ -1,0 +1,48 @@
+"""shared_preload_libraries holds pglogical, as the page asks.
+
+pgoutput itself does without, so this rule can be turned off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from view.links import LOGICAL_REPLICATION
+from view.rule import ADVISORY, LOW, Config, Finding, stack_rule
+from view.stack import Stack
+from view.values import UNKNOWN, members
+
+NAME = "server-preloads-pglogical"
+
+
+def validate(stack: Stack, config: Config) -> Iterator[Finding]:
+    """A set in any case and order."""
+    for server in stack.servers:
+        value = server.value("shared_preload_libraries")
+        missing = sorted({name.lower() for name in config["members"]} - members(value))
+        if value is not UNKNOWN and missing:
+            yield (
+                f"shared_preload_libraries of {server.label} lacks {', '.join(missing)}",
+                server.resource.urn,
+            )
+
+
+POLICY = stack_rule(
+    NAME,
+    title="The server preloads pglogical",
+    why="Streamkap's page asks for pglogical in shared_preload_libraries.",
+    remedy="add pglogical to the server parameter shared_preload_libraries, keeping what it has",
+    url=LOGICAL_REPLICATION,
+    level=ADVISORY,
+    severity=LOW,
+    validate=validate,
+    applies=lambda stack: stack.servers,
+    config={
+        "members": {
+            "type": "array",
+            "items": {"type": "string"},
+            "default": ["pglogical"],
+            "description": "What the set has to hold, in any case.",
+        }
+    },
+)
