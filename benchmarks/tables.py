@@ -68,6 +68,8 @@ class Figure:
     floor: float
     ours: float
     peer: float | None
+    as_many: float | None = None
+    """A program with as many resources that are nothing, where there are many databases."""
 
     @classmethod
     def best(cls, figures: Sequence[Figure]) -> Figure:
@@ -77,6 +79,7 @@ class Figure:
             min(figure.floor for figure in figures),
             min(figure.ours for figure in figures),
             min((figure.peer for figure in figures if figure.peer is not None), default=None),
+            min((figure.as_many for figure in figures if figure.as_many is not None), default=None),
         )
 
     @property
@@ -98,6 +101,7 @@ class Figure:
             f"{self.ours / self.floor:.2f}",
             f"{self.allowed:.1f}",
             "ok" if self.ours <= self.allowed else "not",
+            "-" if self.as_many is None else f"{self.as_many:.1f}",
             peer if has_peer else "not installed",
         ]
 
@@ -136,9 +140,10 @@ class Stand:
         wanted = self._captured(name, databases)
         engine.set_config("databases", [item | {"replicaIdentityFull": True} for item in wanted])
 
-    def floor(self, name: str) -> Engine:
-        """The trivial program."""
-        return self._of_benchmarks("floor", name, {"role": f"{name}_floor"})
+    def floor(self, name: str, databases: int = 0) -> Engine:
+        """The trivial program; with databases, one with as many trivial resources as ours has."""
+        settings = {"role": f"{name}_floor_{databases}", "databases": databases}
+        return self._of_benchmarks("floor", f"{name}-{databases}", settings)
 
     def peer(self, name: str, databases: Sequence[str]) -> Engine | None:
         """pulumi-postgresql's own resources, where there is the real plugin to make them."""
@@ -268,6 +273,7 @@ class Attempt:
         self._listed = [f"app.t{number}" for number in range(tables)]
         stand.capture(name, self._listed)
         self._floor = stand.floor(name)
+        self._as_many = stand.floor(name, len(databases)) if len(databases) > 1 else None
         self._ours = stand.ours(name, databases)
         self._peer = stand.peer(name, databases)
 
@@ -291,6 +297,7 @@ class Attempt:
             floor=self._stand.up(self._floor),
             ours=self._stand.up(self._ours),
             peer=self._stand.up(self._peer) if self._peer is not None and is_peer else None,
+            as_many=self._stand.up(self._as_many) if self._as_many is not None else None,
         )
 
     def _by_hand(self) -> float:
@@ -380,7 +387,7 @@ def main() -> None:
         stand = Stand(server, cpu=given.cpu)
         warm_up(stand)
         found = measured(stand, given.tables, many, given.repeat)
-    columns = ("psql", "floor", "ours", "÷ psql", "÷ floor", "allowed", "goal", "pulumi-postgresql")
+    columns = ("psql", "floor", "ours", "÷ psql", "÷ floor", "allowed", "goal", "as many", "peer")
     report = Table("what", "up", box=box.MARKDOWN)
     for column in columns:
         report.add_column(column, justify="right")

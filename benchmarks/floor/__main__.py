@@ -34,3 +34,12 @@ postgresql.Role(
     "floor", name=config.require("role"), opts=pulumi.ResourceOptions(provider=provider)
 )
 Nothing(NothingProvider(), "floor", {})
+
+# As many resources as ours has for so many databases: what the engine and the SDK take for them.
+for number in range(config.get_int("databases") or 0):
+    database = pulumi.ComponentResource("floor:index:Database", f"db{number}")
+    before: list[pulumi.Resource] = []
+    for step in ("access", "signal", "publication", "slot"):
+        opts = pulumi.ResourceOptions(parent=database, depends_on=before)
+        before = [Nothing(NothingProvider(), f"db{number}-{step}", {}, opts)]
+    database.register_outputs({})

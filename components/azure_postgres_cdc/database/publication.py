@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace as with_changes
 
@@ -179,13 +179,13 @@ def _option_props(options: PublicationOptions) -> Props:
     }
 
 
-def _captured(connection: Connection, props: Props) -> Iterable[TableName]:
+def _captured(connection: Connection, props: Props) -> Collection[TableName]:
     if props["allTables"]:
         return resolve(connection, props["capture"], parsed(props["ownTables"]))
     return parsed(props["tables"]) - parsed(props["ownTables"])
 
 
-def _make_readable(connection: Connection, role: str, captured: Iterable[TableName]) -> None:
+def _make_readable(connection: Connection, role: str, captured: Collection[TableName]) -> None:
     """Grant SELECT where it is missing: on tables of owners that nobody listed, for example."""
     missing = tables.unreadable(connection, captured, role)
     if missing:

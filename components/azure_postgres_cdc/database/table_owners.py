@@ -20,9 +20,11 @@ SELECT o.rolname, n.nspname, c.relname
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles o ON o.oid = c.relowner
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND o.rolname <> ALL(%s)
-  AND NOT coalesce(
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
+  -- In this order: to look up what may be done with ten thousand tables takes its time.
+  AND CASE WHEN o.rolname = ANY(%s) THEN false ELSE NOT coalesce(
       has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT'), false)
+      END
   -- What an extension has made is the extension's to grant.
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')

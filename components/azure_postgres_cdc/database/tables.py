@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Collection, Container, Iterable, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
@@ -67,11 +67,10 @@ JOIN pg_namespace n ON n.nspname = wanted.schema
 JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
 """
 _UNREADABLE = """
-SELECT n.nspname, c.relname FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
-JOIN pg_namespace n ON n.nspname = wanted.schema
-JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles r ON r.rolname = %s
-WHERE NOT has_table_privilege(r.oid, c.oid, 'SELECT')
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
+  AND NOT has_table_privilege(r.oid, c.oid, 'SELECT')
 """
 
 
@@ -132,10 +131,10 @@ def in_the_way(connection: Connection, names: Iterable[TableName]) -> list[Table
     return _described(connection, _NOT_PLAIN + _IN_ORDER, names)
 
 
-def unreadable(connection: Connection, names: Iterable[TableName], role: str) -> list[TableName]:
+def unreadable(connection: Connection, names: Collection[TableName], role: str) -> list[TableName]:
     """Those that a role may not read: a connector's snapshot would stall on the first of them."""
-    found = rows(connection, _UNREADABLE, *columns(names), role)
-    return sorted(TableName(*row) for row in found)
+    found = rows(connection, _UNREADABLE, role, sorted({table.schema for table in names}))
+    return sorted({TableName(*row) for row in found}.intersection(names))
 
 
 def owners_of(connection: Connection, names: Iterable[TableName]) -> list[str]:
