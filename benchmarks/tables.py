@@ -217,12 +217,19 @@ class Stand:
                 )
         return [f"app.t{number}" for number in range(count)]
 
-    def forget(self, database: str) -> None:
-        """Drop what would hold back or weigh on the next attempt: slots and identities."""
-        with self.server.superuser(database) as connection:
+    def forget(self, databases: Sequence[str]) -> None:
+        """Drop what would hold back or weigh on the next attempt: slots, publications with what
+        they remember of these, and identities."""
+        with self.server.superuser() as connection:
             connection.execute(
                 "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
             )
+        for database in databases:
+            with self.server.superuser(database) as connection:
+                connection.execute(
+                    "DO $$ DECLARE n name; BEGIN FOR n IN SELECT pubname FROM pg_publication LOOP"
+                    " EXECUTE format('DROP PUBLICATION %I', n); END LOOP; END $$"
+                )
             self.default_identity(database)
 
     def default_identity(self, database: str) -> None:
@@ -338,7 +345,7 @@ def measured(
             for row, figure in attempt.figures(is_changed=True):
                 _note(f"{size:,} tables", row, figure)
                 found[f"{size:,} tables", row].append(figure)
-            stand.forget(database)
+            stand.forget([database])
     for database in many:
         stand.make_tables(database, CHANGED)
     for number in range(repeat if many else 0):
@@ -346,7 +353,7 @@ def measured(
         for row, figure in attempt.figures(is_changed=False):
             _note(f"{len(many)} databases", row, figure)
             found[f"{len(many)} databases", row].append(figure)
-        stand.forget(many[0])
+        stand.forget(many)
     return {key: Figure.best(figures) for key, figures in found.items()}
 
 
