@@ -49,5 +49,5 @@ POLICY = stack_rule(
     level=MANDATORY,
     severity=HIGH,
     validate=validate,
-    applies=lambda stack: len(stack.of(GRANT)) > 1,
+    applies=lambda stack: stack.of(GRANT),
 )

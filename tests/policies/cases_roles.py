@@ -191,6 +191,7 @@ ROLES_AND_GRANTS = {
                 grant("table", "INSERT", objects=["b"]),
             ),
             (PUB, CONNECT, grant("database", "CONNECT", schema="", role="app")),
+            (PUB, CONNECT),
         ],
         fails=[
             (PUB, grant("table", "SELECT"), grant("table", "INSERT", objects=["streamkap_signal"])),
@@ -205,6 +206,6 @@ ROLES_AND_GRANTS = {
             (PUB, grant("table", "SELECT"), grant("table", "INSERT", schema=UNKNOWN)),
             (PUB, grant("table", "SELECT"), grant("table", "INSERT", role=UNKNOWN)),
         ],
-        not_applicable=[(PUB,), (PUB, CONNECT), (postgres("Role", name="app"),)],
+        not_applicable=[(PUB,), (postgres("Role", name="app"),)],
     ),
 }

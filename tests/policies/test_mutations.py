@@ -76,6 +76,7 @@ OURS: list[tuple[str, Change]] = [
     ("schema-grants-usage", put(OUR_ACCESS, "schemas", [])),
     ("schema-grants-select", put(OUR_ACCESS, "tableGrants", "none")),
     ("schema-grants-future-tables", drop(OUR_ACCESS)),
+    ("database-grants-connect", put(OUR_ACCESS, "connect", False)),
     ("table-grants-only-select", add(grant("table", "DELETE", role="streamkap_role"))),
     (
         "grant-avoids-overlap",
