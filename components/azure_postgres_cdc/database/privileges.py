@@ -38,9 +38,9 @@ FROM pg_namespace n WHERE n.nspname = ANY(%s)
 _UNREADABLE = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+LEFT JOIN pg_roles r ON r.rolname = %s
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
-  AND NOT coalesce(
-      has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT'), false)
+  AND {is_closed}
 """
 _READABLE = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -50,9 +50,10 @@ WHERE c.relkind IN ('r', 'p') AND n.nspname NOT LIKE 'pg\\_%%'
 _GRANTED = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
+JOIN pg_roles r ON r.rolname = %s
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
-  AND EXISTS (SELECT FROM aclexplode(c.relacl) acl JOIN pg_roles r ON r.oid = acl.grantee
-              WHERE r.rolname = %s AND acl.privilege_type = 'SELECT')
+  AND EXISTS (SELECT FROM aclexplode(c.relacl) acl
+              WHERE acl.grantee = r.oid AND acl.privilege_type = 'SELECT')
 """
 _DEFAULTS = """
 SELECT o.rolname, n.nspname
@@ -264,7 +265,8 @@ def _on_schemas(
 
 def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
     """The tables that a query finds in the schemas that the role reads in, with their owners."""
-    found = rows(connection, query, access.looked_at, _OWN_TABLES, access.role)
+    text = query.format(is_closed=tables.IS_CLOSED)
+    found = rows(connection, text, access.role, access.looked_at, _OWN_TABLES)
     return {TableName(schema, name): owner for schema, name, owner in found}
 
 
