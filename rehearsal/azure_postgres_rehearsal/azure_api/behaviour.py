@@ -10,7 +10,7 @@ class Behaviour:
     """How the emulated Azure behaves where Azure's pace or answer varies; may be changed at work.
 
     `write_seconds`, `restart_seconds`: latency added to the real work.
-    `upgrade_seconds`: the same for an in-place major upgrade.
+    `upgrade_seconds`: the same for an in-place major upgrade, whose 202 never waits for its end.
     `creation_seconds`: how long a server that was just added answers writes with ServerIsBusy.
     `busy_code`: the code of that refusal; `ServerBusy` was seen too.
     `refuse_restart_late`: accept a restart during an update with 202 and fail it while polling,
@@ -28,7 +28,7 @@ class Behaviour:
 
     write_seconds: float = 0
     restart_seconds: float = 0
-    upgrade_seconds: float = 0
+    upgrade_seconds: float = 0.05
     creation_seconds: float = 0
     busy_code: str = "ServerIsBusy"
     refuse_restart_late: bool = False

@@ -98,7 +98,6 @@ class Configurations:
     def server_was_upgraded(self) -> None:
         """What was set stays set where the new version has it; the rest is at its defaults."""
         kept = {name: n.value for name, n in self._now.items() if n.source == USER_OVERRIDE}
-        self._parameters, self._now = {}, {}
         self._take_over(kept)
 
     @property
@@ -134,20 +133,13 @@ class Configurations:
             replace(s, in_effect=s.boot_val or "") if s.name.lower() in kept else s
             for s in postgres.read_settings(self._postgres)
         ]
-        for parameter in catalogue.catalogue(self._postgres.major, settings):
-            key = parameter.name.lower()
-            self._parameters[key] = parameter
-            self._now[key] = self._initial(parameter, kept.get(key, parameter.default))
-
-    def _initial(self, parameter: Parameter, value: str) -> _Configuration:
-        """What a parameter is at first: the value, or what of it this version takes."""
-        if parameter.data_type is DataType.SET:
-            allowed = as_set(parameter.allowed_values)
-            value = ",".join(item for item in value.split(",") if item.lower() in allowed)
-        elif not parameter.takes(value):
-            value = parameter.default
-        at_default = parameter.same(value, parameter.default)
-        return _Configuration(value, value, SYSTEM_DEFAULT if at_default else USER_OVERRIDE)
+        found_now = catalogue.catalogue(self._postgres.major, settings)
+        parameters = {parameter.name.lower(): parameter for parameter in found_now}
+        self._now = {
+            name: _initial(parameter, kept.get(name, parameter.default))
+            for name, parameter in parameters.items()
+        }
+        self._parameters = parameters
 
     def _write(self, parameter: Parameter, value: str) -> None:
         if parameter.applied:
@@ -190,3 +182,14 @@ class Configurations:
                 f"The configuration '{name}' does not exist for {self._turn.server} server "
                 f"version {self._postgres.major}.",
             ) from None
+
+
+def _initial(parameter: Parameter, value: str) -> _Configuration:
+    """What a parameter is at first: the value, or what of it this version takes."""
+    if parameter.data_type is DataType.SET:
+        allowed = as_set(parameter.allowed_values)
+        value = ",".join(item for item in value.split(",") if item.lower() in allowed)
+    elif not parameter.takes(value):
+        value = parameter.default
+    at_default = parameter.same(value, parameter.default)
+    return _Configuration(value, value, SYSTEM_DEFAULT if at_default else USER_OVERRIDE)
