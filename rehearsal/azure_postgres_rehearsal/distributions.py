@@ -98,9 +98,10 @@ class Distribution:
 
     def _copied(self, target: Path) -> Distribution:
         package = self.bin_dir.parent.parent
-        target.mkdir(mode=0o755)
+        target.mkdir(mode=0o755, exist_ok=True)
         for folder in (package, package.with_name(f"{package.name}.libs")):
-            if folder.is_dir():
+            # They are there already where an upgrade has failed and is tried again.
+            if folder.is_dir() and not (target / folder.name).exists():
                 shutil.copytree(folder, target / folder.name, symlinks=True)
         relative = self.bin_dir.relative_to(package.parent)
         return Distribution(self.major, target / relative, self.has_tls)

@@ -279,7 +279,7 @@ class EmbeddedPostgres:
                 "SELECT name, setting FROM pg_file_settings "
                 "WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY seqno"
             )
-            return {name: value for name, value in found}  # noqa: C416 - rows are not pairs to mypy
+            return {row[0]: row[1] for row in found}
 
     def _take_over(self, old: Cluster, new: Cluster, altered: Mapping[str, str]) -> None:
         """Make the stopped server the new version; the old data go when that has started."""
