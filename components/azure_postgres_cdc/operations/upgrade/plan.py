@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import slot_loss
 from azure_postgres_cdc.database.connection import Connection, connect, rows
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed, quoted
-from azure_postgres_cdc.operations import doctor
 from azure_postgres_cdc.operations.checks.slot import size
 from azure_postgres_cdc.operations.findings import Result, State, failed, ok, unknown, warning
 from azure_postgres_cdc.operations.stack import Stack
+from azure_postgres_cdc.operations.upgrade.verify import failures
 from azure_postgres_cdc.server_args import NONE
 
 KEEPS_SLOTS_FROM = 17
@@ -37,8 +37,13 @@ _EXTENSIONS = "SELECT extname FROM pg_extension WHERE extname <> 'plpgsql' ORDER
 Check = Callable[[Stack, int, Connection], Result]
 
 
-def examine(stack: Stack, to: int, *, keep_slots: bool = False) -> Iterator[tuple[str, Result]]:
-    """Every check by name. The server's first, in one database; then each database's."""
+def examine(
+    stack: Stack, to: int, *, keep_slots: bool = False, fenced: Collection[str] = ()
+) -> Iterator[tuple[str, Result]]:
+    """Every check by name. The server's first, in one database; then each database's.
+
+    `fenced`: databases that are read-only because an upgrade has begun.
+    """
     forms = stack.forms_of(None)
     databases = sorted({form.database: form for form in forms}.items())
     login = stack.administrator(databases[0][1])
@@ -59,7 +64,7 @@ def examine(stack: Stack, to: int, *, keep_slots: bool = False) -> Iterator[tupl
         if loss is not None:
             what, _, remedy = loss.text.partition(". Remedy: ")
             yield f"continuity of {form.slot}", failed(what, remedy)
-    yield "doctor", _doctor(stack)
+    yield "doctor", _doctor(stack, fenced)
 
 
 def blocks(
@@ -213,12 +218,8 @@ def _extensions(connection: Connection, to: int) -> Result:
     )
 
 
-def _doctor(stack: Stack) -> Result:
-    bad = [
-        f"{found.check} of {found.database}: {found.evidence}"
-        for found in doctor.examine(stack).findings
-        if found.state is State.FAILED
-    ]
+def _doctor(stack: Stack, fenced: Collection[str]) -> Result:
+    bad = list(failures(stack, fenced))
     if bad:
         return failed("; ".join(bad), "azure-postgres-cdc doctor says what helps")
     return ok("nothing failed")

@@ -14,7 +14,7 @@ from azure_postgres_cdc.operations.upgrade.recreate import Recreate, create
 from azure_postgres_cdc.operations.upgrade.release import Unfence, clean_up, farewell
 from azure_postgres_cdc.operations.upgrade.slots import DropSlots, leak
 from azure_postgres_cdc.operations.upgrade.state import State
-from azure_postgres_cdc.operations.upgrade.verify import Verify
+from azure_postgres_cdc.operations.upgrade.verify import Verify, fenced_databases
 
 BEFORE_THE_SLOT: Sequence[Step] = (
     Fence(),
@@ -123,7 +123,12 @@ def begin(found: State | None, stack: str, version: int, to: int) -> State:
 
 
 def _preflight(run: Upgrade) -> None:
-    results = plan.examine(run.stack, run.state.to, keep_slots=run.state.keep_slots)
+    results = plan.examine(
+        run.stack,
+        run.state.to,
+        keep_slots=run.state.keep_slots,
+        fenced=fenced_databases(run),
+    )
     bad = plan.blocks(results, snapshot_afterwards=run.snapshot_afterwards)
     if bad:
         raise CdcError(f"nothing was begun. {'; '.join(bad)}")
