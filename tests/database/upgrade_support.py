@@ -22,6 +22,8 @@ from azure_postgres_rehearsal import distributions
 from azure_postgres_rehearsal.consumer import Consumer
 from azure_postgres_rehearsal.embedded import SUPERUSER, EmbeddedPostgres
 
+LATER = 99
+"""A version that no server here has."""
 APP = "app_user"
 APP_PASSWORD = "the-App-s-own-1"
 
@@ -89,7 +91,7 @@ def pg_upgrade(server: EmbeddedPostgres, major: int) -> None:
     server.start()
 
 
-def upgrade_of(connector: Connector, file: Path, *, to: int = 18, **fields: Any) -> Upgrade:
+def upgrade_of(connector: Connector, file: Path, *, to: int = LATER, **fields: Any) -> Upgrade:
     """A run whose record is new, and whose lines are in `lines_of`."""
     read_only = fields.pop("read_only", False)
     state = State(stack="test", version=16, to=to, read_only_database=read_only)

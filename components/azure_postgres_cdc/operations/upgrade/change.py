@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from azure_postgres_cdc.errors import CdcError, Unreachable
-from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.fence import hole_of
 from azure_postgres_cdc.operations.upgrade.plan import slots_of_others
@@ -53,13 +52,20 @@ def _is_over(run: Upgrade) -> bool:
 
 
 def _check_fence(run: Upgrade) -> None:
-    """What is written now, with the slots gone, would be lost."""
-    for form in run.forms:
-        if run.state.keep_slots or run.record(form).unproven:
-            continue
-        reason = leak(run, form)
+    """What is written now, with the slots gone, would be lost.
+
+    First the sessions: one that has ended has reported what it wrote.
+    """
+    watched = [form for form in run.forms if not run.record(form).unproven]
+    holes = [
+        hole for name in sorted({form.database for form in watched}) if (hole := hole_of(run, name))
+    ]
+    if holes:
+        raise CdcError(f"nothing was upgraded yet: {'; '.join(holes)}")
+    for form in watched:
+        reason = "" if run.state.keep_slots else leak(run, form)
         if reason:
-            run.doubt(form, reason)
-    holes = [hole for database in run.databases if (hole := hole_of(run, database))]
-    if holes and not all(run.record(form).unproven for form in run.forms):
-        raise CdcError(f"{listed(holes)}. Nothing was upgraded yet")
+            run.doubt(form, f"{reason}. Remedy: {_BACK}")
+
+
+_BACK = "azure-postgres-cdc upgrade abort, which makes the slot again, and begin anew"

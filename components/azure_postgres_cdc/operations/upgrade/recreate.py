@@ -7,13 +7,14 @@ from dataclasses import replace
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database import publication_catalog, slot_catalog, slot_creation
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.continuity import lsn
+from azure_postgres_cdc.database.continuity import Continuity, judge, lsn
 from azure_postgres_cdc.database.ledger import Doubt
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.operations.upgrade import drain
 from azure_postgres_cdc.operations.upgrade.context import Upgrade, published_oids, rows_written
+from azure_postgres_cdc.operations.upgrade.fence import Fence
 
 _OFFSETS = (
     "the connector's offsets do not belong to this server: have them reset, or it skips changes in "
@@ -30,6 +31,9 @@ class Recreate:
         return run.is_upgraded and all(_is_recorded(run, form) for form in run.forms)
 
     def make_true(self, run: Upgrade) -> None:
+        fence = Fence()
+        if not fence.is_true(run):
+            fence.make_true(run)  # a new server may not have it
         for form in run.forms:
             if not _is_recorded(run, form):
                 _check_server(run, form)
@@ -128,15 +132,14 @@ def _record(run: Upgrade, form: Form, connection: Connection) -> None:
 
 
 def _is_recorded(run: Upgrade, form: Form) -> bool:
-    """Whether slot and ledger fit each other, on a server that is not the one before."""
+    """Whether the next `up` would take the slot for the one that it knows."""
     with run.connect(form.database) as connection:
         slot = slot_catalog.find(connection, form.slot)
         last = ledgers.read(connection, form.publication).last
         if slot is None or last is None or last.slot != form.slot:
             return False
         seen = slot_catalog.sight(connection, form.slot, slot, last)
-    is_of_this_server = (last.system, last.timeline) == (seen.system, seen.timeline)
-    return is_of_this_server and run.record(form).quiet and lsn(last.position) <= lsn(slot.position)
+    return run.record(form).quiet and judge(last, seen).continuity is not Continuity.BROKEN
 
 
 def _props(form: Form, *, failover: bool) -> dict[str, object]:

@@ -64,11 +64,12 @@ def _check_again(run: Upgrade, form: Form) -> None:
     record = run.record(form)
     if record.unproven:
         return
+    hole = hole_of(run, form.database)  # first: a session that has ended has reported its writes
     reason = drain.lost(run, form)
     if reason and record.is_let_go:
         # It was dropped, and the connector has made another one.
         reason = leak(run, form)
-    reason = reason or hole_of(run, form.database) or drain.unread(run, form)
+    reason = hole or reason or drain.unread(run, form)
     if reason:
         run.doubt(form, reason)
 
