@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -29,16 +30,31 @@ APP_PASSWORD = "the-App-s-own-1"
 
 
 @contextmanager
-def ready_server(major: int = 16) -> Iterator[Connector]:
-    """A server of one's own, with all that `pulumi up` makes in its database `shop`."""
+def ready_server(major: int, *, tls: bool = True) -> Iterator[Connector]:
+    """A server of one's own, with all that `pulumi up` makes in its database `shop`.
+
+    `tls`: whether it asks for it, where it can.
+    """
     settings = {**SETTINGS, "max_prepared_transactions": "0"}
     with EmbeddedPostgres(major, settings=settings, databases=("shop",)) as server:
+        if not tls:
+            _without_tls(server)
         with server.superuser() as connection:
             connection.execute(f"CREATE ROLE {ROLE}")  # type: ignore[arg-type]
         connector = Connector(Shop(server, "shop"))
         connector.make_ready()
         let_write(connector.shop, APP)
         yield connector
+
+
+def _without_tls(server: EmbeddedPostgres) -> None:
+    """As the later versions here, which have none."""
+    server._distribution = replace(server._distribution, has_tls=False)
+    hba, conf = server.data_dir / "pg_hba.conf", server.data_dir / "postgresql.conf"
+    hba.write_text(hba.read_text().replace("hostssl", "host"))
+    lines = conf.read_text().splitlines(keepends=True)
+    conf.write_text("".join(line for line in lines if not line.startswith("ssl")))
+    server.restart()
 
 
 def let_write(shop: Shop, user: str) -> None:
