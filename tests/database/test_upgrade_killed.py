@@ -162,9 +162,8 @@ def rehearsal(file: Path) -> Iterator[tuple[Rehearsal, Application]]:
             found.source.stop()
 
 
-@pytest.mark.parametrize(
-    "moment", [*EVERY_DAY, *(pytest.param(moment, marks=pytest.mark.full) for moment in FULL)]
-)
+@pytest.mark.full
+@pytest.mark.parametrize("moment", [*EVERY_DAY, *FULL])
 def test_killed_and_run_again(tmp_path: Path, moment: str) -> None:
     with rehearsal(tmp_path / "state.json") as (found, application):
         assert found.run(moment) == KILLED
@@ -173,13 +172,18 @@ def test_killed_and_run_again(tmp_path: Path, moment: str) -> None:
         found.check_end(application)
 
 
+def test_killed_three_times(tmp_path: Path) -> None:
+    with rehearsal(tmp_path / "state.json") as (found, application):
+        for moment in EVERY_DAY:
+            assert found.run(moment) == KILLED
+        assert found.run() == 0
+        found.check_end(application)
+
+
 @pytest.mark.full
 def test_killed_at_each_moment_one_after_the_other(tmp_path: Path) -> None:
     with rehearsal(tmp_path / "state.json") as (found, application):
-        done: set[str] = set()
-        for moment in (*FULL, *EVERY_DAY):
-            if found.run(moment) == KILLED:
-                done.add(moment)
-        assert len(done) > 10
+        kills = [moment for moment in (*FULL, *EVERY_DAY) if found.run(moment) == KILLED]
+        assert len(kills) > 10
         found.run()
         found.check_end(application)

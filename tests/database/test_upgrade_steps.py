@@ -12,10 +12,11 @@ import pytest
 from tests.database.doctor_support import PASSWORD, Connector
 from tests.database.doctor_support import ready_connector as ready_connector
 from tests.database.slot_support import create, drop, reader
-from tests.database.upgrade_support import as_app, let_write, said, upgrade_of
+from tests.database.upgrade_support import LATER, as_app, let_write, said, upgrade_of
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.upgrade import drain
+from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.drain import Drain, StopSource
 from azure_postgres_cdc.operations.upgrade.fence import Fence
@@ -322,6 +323,8 @@ def test_connector_that_makes_the_slot_again_is_noticed(run: Upgrade, connector:
     DropSlots().make_true(run)
     create(connector.shop, connector.slot)
     assert not DropSlots().is_true(run)
+    text = refusal(lambda: ChangeVersion().make_true(run))
+    assert "is there again: its source is not stopped" in text
     DropSlots().make_true(run)  # nothing was written meanwhile
     assert DropSlots().is_true(run)
 
@@ -332,3 +335,19 @@ def test_writes_after_the_slot_is_gone_are_noticed(run: Upgrade, connector: Conn
     write(connector)
     run.wait(lambda: Fence().is_true(run), "the session has not ended")
     assert "1 rows were written to captured tables" in leak(run, connector.form)
+    text = refusal(lambda: ChangeVersion().make_true(run))
+    assert "1 rows were written" in text
+    assert "azure-postgres-cdc upgrade abort" in text
+
+
+def test_own_procedure_is_waited_for_behind_the_fence(
+    run: Upgrade, connector: Connector, app: str
+) -> None:
+    drained(run, connector)
+    DropSlots().make_true(run)
+    run.patience = 0.1
+    text = refusal(lambda: ChangeVersion().make_true(run))
+    assert f"the server is not on version {LATER} after" in text
+    assert f"upgrade the server to PostgreSQL {LATER} now" in said(run)
+    with as_app(connector.shop, app):
+        assert "nothing was upgraded yet" in refusal(lambda: ChangeVersion().make_true(run))

@@ -6,7 +6,7 @@ from azure_postgres_cdc.errors import CdcError, Unreachable
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.fence import hole_of
 from azure_postgres_cdc.operations.upgrade.plan import slots_of_others
-from azure_postgres_cdc.operations.upgrade.slots import leak
+from azure_postgres_cdc.operations.upgrade.slots import DropSlots, leak
 
 
 class ChangeVersion:
@@ -56,6 +56,11 @@ def _check_fence(run: Upgrade) -> None:
 
     First the sessions: one that has ended has reported what it wrote.
     """
+    if not DropSlots().is_true(run):
+        raise CdcError(
+            "nothing was upgraded yet: a slot that was dropped is there again: its source is not "
+            "stopped. Remedy: stop the source in the Streamkap app, then the same command again"
+        )
     watched = [form for form in run.forms if not run.record(form).unproven]
     holes = [
         hole for name in sorted({form.database for form in watched}) if (hole := hole_of(run, name))

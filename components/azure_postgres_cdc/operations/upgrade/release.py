@@ -56,4 +56,4 @@ def farewell(run: Upgrade) -> list[str]:
 def _version_key(run: Upgrade) -> str:
     if run.stack.settings.server.management != "create":
         return ""
-    return f" once server.version in the stack's file is {run.state.to}"
+    return f" once server.create.version is {run.state.to}"
