@@ -7,7 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -209,7 +209,8 @@ class Source:
         with self._login() as connection:
             consumer = self._reads_from(connection)
             while not self._stop.is_set():
-                consumer.consume()
+                with suppress(psycopg.errors.ObjectInUse):  # doctor is peeking
+                    consumer.consume()
                 time.sleep(0.01)
             consumer.drain()
 
