@@ -112,8 +112,8 @@ def upgrade_of(connector: Connector, file: Path, *, to: int = LATER, **fields: A
     read_only = fields.pop("read_only", False)
     state = State(stack="test", version=16, to=to, read_only_database=read_only)
     said: list[str] = []
-    run = Upgrade(connector.stack(), state, file / "upgrade.test.json", said.append, **fields)
-    run.patience, run.pause = 5, 0.02
+    times = {"patience": 5, "pause": 0.02} | fields
+    run = Upgrade(connector.stack(), state, file / "upgrade.test.json", said.append, **times)
     vars(run)["said"] = said
     return run
 
