@@ -67,6 +67,9 @@ class CdcProvider(ResourceProvider):
     """Properties that `resolve` fills in with what is still to be done on the server. As long as
     one of them is not empty, `up` has work to do, whatever the state remembers."""
 
+    only_looked_at: tuple[str, ...] = ()
+    """Properties that only `resolve` needs: where nothing else changes, there is nothing to do."""
+
     # To be filled in
 
     def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002 - for subclasses
@@ -107,7 +110,8 @@ class CdcProvider(ResourceProvider):
             return CheckResult(news, [CheckFailure("", str(error))])
 
     def diff(self, _id: str, _olds: Props, _news: Props) -> DiffResult:
-        changed = differing(_without_own(_olds), _without_own(_news))
+        found = differing(_without_own(_olds), _without_own(_news))
+        changed = [key for key in found if key not in self.only_looked_at]
         news = self._plain(_news)
         changed += [key for key in self.unsettled if news.get(key) and key not in changed]
         replaces = [key for key in changed if key in self.identity and key != "database"]

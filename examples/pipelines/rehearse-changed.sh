@@ -23,10 +23,6 @@ status=0
 for stack in $stacks; do
   [ -f "stacks/Pulumi.$stack.yaml" ] || continue # it is removed
   options=(--stack "$stack" --policies --markdown "$work/one.md")
-  # An environment may have its own configuration of the policies.
-  if [ -f "policies/config/$stack.json" ]; then
-    options+=(--policy-config "policies/config/$stack.json")
-  fi
   # As it is deployed, so that only what changes is shown.
   if git show "$base:stacks/Pulumi.$stack.yaml" >"$work/deployed.yaml" 2>/dev/null; then
     options+=(--base "$work/deployed.yaml")

@@ -9,22 +9,15 @@ from collections.abc import Iterator
 
 from view.links import LOGICAL_REPLICATION
 from view.rule import ADVISORY, LOW, Config, Finding, stack_rule
+from view.sizes import MEMBERS, without_members
 from view.stack import Stack
-from view.values import UNKNOWN, members
 
 NAME = "server-preloads-pglogical"
 
 
 def validate(stack: Stack, config: Config) -> Iterator[Finding]:
     """A set in any case and order."""
-    for server in stack.servers:
-        value = server.value("shared_preload_libraries")
-        missing = sorted({name.lower() for name in config["members"]} - members(value))
-        if value is not UNKNOWN and missing:
-            yield (
-                f"shared_preload_libraries of {server.label} lacks {', '.join(missing)}",
-                server.resource.urn,
-            )
+    return without_members(stack, config, "shared_preload_libraries")
 
 
 POLICY = stack_rule(
@@ -37,12 +30,5 @@ POLICY = stack_rule(
     severity=LOW,
     validate=validate,
     applies=lambda stack: stack.servers,
-    config={
-        "members": {
-            "type": "array",
-            "items": {"type": "string"},
-            "default": ["pglogical"],
-            "description": "What the set has to hold, in any case.",
-        }
-    },
+    config=MEMBERS,
 )

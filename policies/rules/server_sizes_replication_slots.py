@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from view.azure import DEFAULTS
 from view.links import AVAILABILITY
 from view.rule import HIGH, MANDATORY, Config, Finding, stack_rule
+from view.sizes import ROOM, without_room
 from view.stack import Stack
-from view.values import UNKNOWN, number
 
 NAME = "server-sizes-replication-slots"
 
 
 def validate(stack: Stack, config: Config) -> Iterator[Finding]:
     """With a standby, Azure needs some more."""
-    for server in stack.servers:
-        value = server.value("max_replication_slots")
-        found = DEFAULTS["max_replication_slots"] if value is None else value
-        spare = config["spareWithStandby" if server.has_standby else "spare"]
-        needed = stack.slots_needed + spare
-        if found is not UNKNOWN and (number(found) or 0) < needed:
-            yield (
-                f"max_replication_slots of {server.label} is {found}, and {needed:g} are needed",
-                server.resource.urn,
-            )
+    return without_room(stack, config, "max_replication_slots")
 
 
 POLICY = stack_rule(
@@ -37,12 +27,5 @@ POLICY = stack_rule(
     severity=HIGH,
     validate=validate,
     applies=lambda stack: stack.servers and stack.slots_needed,
-    config={
-        "spare": {"type": "number", "default": 0, "description": "Wanted besides the slots."},
-        "spareWithStandby": {
-            "type": "number",
-            "default": 4,
-            "description": "The same with high availability: Azure's rule.",
-        },
-    },
+    config=ROOM,
 )

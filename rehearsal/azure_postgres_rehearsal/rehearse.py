@@ -33,6 +33,7 @@ class Wishes:
     stack: str
     policies: bool = False
     policy_config: Path | None = None
+    """The policies' configuration: by default the stack's own, where there is one."""
     base: Path | None = None
     """The stack's file as it is deployed: what `up` changes, it changes from there. Passed over
     where the record says that the stack has never been up."""
@@ -46,9 +47,11 @@ class Wishes:
         """The engine's options for the policies."""
         if not self.policies:
             return []
-        options = ["--policy-pack", str((self.project / POLICIES).resolve())]
-        if self.policy_config is not None:
-            options += ["--policy-pack-config", str(self.policy_config.resolve())]
+        pack = (self.project / POLICIES).resolve()
+        config = self.policy_config or pack / "config" / f"{self.stack}.json"
+        options = ["--policy-pack", str(pack)]
+        if config.is_file():
+            options += ["--policy-pack-config", str(config.resolve())]
         return options
 
 

@@ -73,7 +73,8 @@ def _remarks(story: Story) -> Iterable[tuple[str, Sequence[str]]]:
 def _changes(story: Story) -> Iterable[Row]:
     for change in story.changes:
         properties = f" ({', '.join(change.properties)})" if change.properties else ""
-        yield change.operation + properties, change.name, change.type
+        # The last word: a terminal has no room for tokens.
+        yield change.operation + properties, change.name, change.type.rpartition(":")[2]
 
 
 def _azure(story: Story) -> Iterable[Row]:

@@ -112,7 +112,11 @@ class Managed:
         return text
 
     def _differing(self, checked: Props) -> list[str]:
-        names = [name for name in checked if self.outputs.get(name) != checked[name]]
+        names = [
+            name
+            for name in checked
+            if self.outputs.get(name) != checked[name] and name not in self.provider.only_looked_at
+        ]
         difference = self.provider.diff(self.id, self.outputs, checked)
         assert difference.changes == bool(names)
         return sorted(names)

@@ -141,3 +141,10 @@ def test_captured_table_that_a_stranger_has_made_readable_is_no_obstacle(shop: S
     assert "sales.items belongs to" not in managed.refusal(
         captures=json.dumps([{"tables": ["sales.nothing"]}])
     )
+
+
+def test_another_capture_set_changes_nothing_where_all_tables_are_readable(shop: Shop) -> None:
+    managed = access(shop, "sales", captures=json.dumps([{"tables": ["sales.orders"]}]))
+    managed.up()
+    assert managed.up(captures=json.dumps([{"tables": ["sales.items"]}])) == []
+    assert readable(shop) == ["items", "orders", "secrets"]

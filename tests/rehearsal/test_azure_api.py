@@ -134,7 +134,7 @@ class TestServer:
         ("body", "code"),
         [
             ({"properties": {"storage": {"storageSizeGB": 256}}}, "NotSupportedByRehearsal"),
-            ({"properties": {"version": "18"}}, "NotSupportedByRehearsal"),
+            ({"properties": {"createMode": "Whatever"}}, "InvalidParameterValue"),
             ({"sku": {"name": "Standard_B1ms"}}, "NotSupportedByRehearsal"),
             ({"properties": {"storage": {"autoGrow": True}}}, "InvalidRequestContent"),
             ({"properties": {"storage": []}}, "InvalidRequestContent"),

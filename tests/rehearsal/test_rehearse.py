@@ -277,7 +277,7 @@ def test_a_stack_that_was_up_shows_what_changes(project: Path) -> None:
     change(project, "dev", databases=[database])
     said = rehearse(project, "dev", "--base", str(base))
     assert "update (" in said
-    assert 'ALTER PUBLICATION "streamkap_pub" ADD TABLE "public"."invoices"' in said
+    assert 'ALTER PUBLICATION "streamkap_pub" ADD TABLE ONLY "public"."invoices"' in said
     assert "CREATE ROLE" not in said
     assert "0 Azure operations, 0 restarts" in said
     everything = rehearse(project, "dev")
@@ -324,6 +324,6 @@ def test_a_server_that_the_stack_makes_is_made_before_the_change(project: Path) 
     databases[0]["capture"]["tables"].remove("public.customers")
     change(project, "dev", databases=databases)
     said = rehearse(project, "dev", "--base", str(base))
-    assert 'ALTER PUBLICATION "streamkap_pub" DROP TABLE "public"."customers"' in said
+    assert 'ALTER PUBLICATION "streamkap_pub" DROP TABLE ONLY "public"."customers"' in said
     assert "0 Azure operations, 0 restarts" in said
     assert "create" not in said.partition("resources")[2].partition("statements")[0]

@@ -142,7 +142,6 @@ def repository(tmp_path: Path) -> Repository:
         (folder / "policies").mkdir()
         for stack in ("bad", "dev", "lost", "prod"):
             (folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(f"deployed {stack}\n")
-        (folder / "policies" / "config.dev.json").write_text("{}\n")
         git("add", ".")
         git("commit", "--quiet", "--message=base")
         git("checkout", "--quiet", "-b", "change")
@@ -188,7 +187,6 @@ def test_changed_stacks_are_rehearsed_from_where_they_are(
     assert called(tmp_path) == ["dev", "new", "prod"]
     dev, new, _ = (tmp_path / "calls").read_text().splitlines()
     assert "--policies" in dev
-    assert "--policy-config policies/config.dev.json" in dev
     assert "--base" in dev
     assert "--base" not in new
     assert (tmp_path / "bases").read_text() == "deployed dev\ndeployed prod\n"

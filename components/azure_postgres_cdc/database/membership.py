@@ -18,7 +18,8 @@ from azure_postgres_cdc.driver import sql
 
 # Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made: the
 # ADMIN option does, one's own or that of a role whose privileges one has. Nobody but a superuser
-# hands out a superuser, and nobody becomes a member of a role that is a member of oneself.
+# hands out a superuser, nobody becomes a member of a role that is a member of oneself, and the
+# owner of the database is the only member of pg_database_owner.
 _WITHIN_REACH = """
 SELECT o.rolname, pg_has_role(o.oid, 'USAGE'), admin.rolname, EXISTS (
     SELECT FROM pg_auth_members m
@@ -29,7 +30,8 @@ LEFT JOIN LATERAL (
     WHERE a.roleid = o.oid AND a.admin_option AND pg_has_role(r.oid, 'USAGE')
     ORDER BY r.oid <> me.oid, r.rolname LIMIT 1) admin ON true
 WHERE pg_has_role(o.oid, 'USAGE')
-   OR (NOT o.rolsuper AND NOT pg_has_role(o.oid, me.oid, 'MEMBER')
+   OR (NOT o.rolsuper AND o.rolname <> 'pg_database_owner'
+       AND NOT pg_has_role(o.oid, me.oid, 'MEMBER')
        AND CASE WHEN %s THEN admin.oid IS NOT NULL
            ELSE me.rolcreaterole AND NOT pg_has_role(o.oid, 'MEMBER') END)
 """

@@ -73,6 +73,7 @@ class SchemaAccessProvider(CdcProvider):
 
     identity = ("database", "role")
     packed = ("captures", "tables")
+    only_looked_at = ("captures", "slots", "acknowledge")
     unsettled = ("lacking",)
 
     def resolve(self, olds: Props, news: Props) -> Props:

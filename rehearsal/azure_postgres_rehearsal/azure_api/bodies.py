@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from azure_postgres_rehearsal.azure_api.checks import as_object, only, part, tags
+from azure_postgres_rehearsal.azure_api.checks import (
+    as_object,
+    choice,
+    only,
+    part,
+    tags,
+    text,
+)
 from azure_postgres_rehearsal.azure_api.errors import invalid_content, invalid_value, not_supported
 from azure_postgres_rehearsal.azure_api.operations import Json
 
@@ -45,7 +52,10 @@ def server_patch(body: Json) -> dict[str, Any]:
     if "tags" in body:
         change["tags"] = tags(body)
     properties = part(body, "properties")
-    only(properties, ("storage",), "a server's PATCH")
+    only(properties, ("createMode", "storage", "version"), "a server's PATCH")
+    choice(properties, "createMode", "Default", ("Default", "Update"))
+    if "version" in properties:
+        change["version"] = text(properties, "version")
     storage = as_object(properties.get("storage", {}), "storage")
     only(storage, ("autoGrow",), "the storage in a server's PATCH")
     if "autoGrow" in storage:

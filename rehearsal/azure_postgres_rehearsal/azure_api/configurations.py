@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import psycopg
 
@@ -13,7 +14,9 @@ from azure_postgres_rehearsal.azure_api.operations import CONFIGURATION_WRITE, J
 from azure_postgres_rehearsal.azure_api.parameters import (
     SYSTEM_DEFAULT,
     USER_OVERRIDE,
+    DataType,
     Parameter,
+    as_set,
 )
 from azure_postgres_rehearsal.azure_api.postgres import Postgres
 from azure_postgres_rehearsal.azure_api.resource_types import CONFIGURATIONS
@@ -38,7 +41,7 @@ class Configurations:
         self._turn = turn
         self._parameters: dict[str, Parameter] = {}
         self._now: dict[str, _Configuration] = {}
-        self._take_over()
+        self._take_over({})
 
     def as_list(self) -> list[Json]:
         """Every parameter, as the API lists them."""
@@ -92,12 +95,32 @@ class Configurations:
         for now in self._now.values():
             now.in_effect = now.value
 
-    def _take_over(self) -> None:
-        """Bring the PostgreSQL to Azure's defaults, with one restart where one is needed."""
+    def server_was_upgraded(self) -> None:
+        """What was set stays set where the new version has it; the rest is at its defaults."""
+        kept = {name: n.value for name, n in self._now.items() if n.source == USER_OVERRIDE}
+        self._take_over(kept)
+
+    @property
+    def pending_restart(self) -> list[str]:
+        """The parameters that wait for a restart."""
+        return [
+            name
+            for name, now in self._now.items()
+            if not self._parameters[name].same(now.value, now.in_effect)
+        ]
+
+    def _take_over(self, kept: Mapping[str, str]) -> None:
+        """Bring the PostgreSQL to Azure's defaults, with one restart where one is needed.
+
+        `kept`: what was set before an upgrade. Those without a rule of Azure's came with it.
+        """
         postgres.declare_custom(self._postgres, catalogue.CUSTOM)
         found = {s.name: s for s in postgres.read_settings(self._postgres)}
         defaults = catalogue.azure_defaults(self._postgres.major, found.values())
-        wanted = {name: self._loadable(name, value) for name, value in defaults.items()}
+        wanted = {
+            name: self._loadable(name, kept.get(name, default))
+            for name, default in defaults.items()
+        }
         changed = {
             name: value
             for name, value in wanted.items()
@@ -106,11 +129,17 @@ class Configurations:
         postgres.set_parameters(self._postgres, changed)
         if any(name in found and found[name].context == "postmaster" for name in changed):
             self._postgres.restart()
-        settings = postgres.read_settings(self._postgres)
-        for parameter in catalogue.catalogue(self._postgres.major, settings):
-            key = parameter.name.lower()
-            self._parameters[key] = parameter
-            self._now[key] = _Configuration(parameter.default, parameter.default)
+        settings = [
+            replace(s, in_effect=s.boot_val or "") if s.name.lower() in kept else s
+            for s in postgres.read_settings(self._postgres)
+        ]
+        found_now = catalogue.catalogue(self._postgres.major, settings)
+        parameters = {parameter.name.lower(): parameter for parameter in found_now}
+        self._now = {
+            name: _initial(parameter, kept.get(name, parameter.default))
+            for name, parameter in parameters.items()
+        }
+        self._parameters = parameters
 
     def _write(self, parameter: Parameter, value: str) -> None:
         if parameter.applied:
@@ -153,3 +182,14 @@ class Configurations:
                 f"The configuration '{name}' does not exist for {self._turn.server} server "
                 f"version {self._postgres.major}.",
             ) from None
+
+
+def _initial(parameter: Parameter, value: str) -> _Configuration:
+    """What a parameter is at first: the value, or what of it this version takes."""
+    if parameter.data_type is DataType.SET:
+        allowed = as_set(parameter.allowed_values)
+        value = ",".join(item for item in value.split(",") if item.lower() in allowed)
+    elif not parameter.takes(value):
+        value = parameter.default
+    at_default = parameter.same(value, parameter.default)
+    return _Configuration(value, value, SYSTEM_DEFAULT if at_default else USER_OVERRIDE)

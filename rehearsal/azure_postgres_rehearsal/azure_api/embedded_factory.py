@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from azure_postgres_rehearsal import distributions
-from azure_postgres_rehearsal.azure_api.offer import VERSIONS
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 
@@ -14,7 +13,7 @@ class EmbeddedFactory:
     """
 
     def __init__(self, *, admin_replication: bool = True) -> None:
-        self.majors = tuple(int(version) for version in VERSIONS if _is_here(int(version)))
+        self.majors = distributions.majors()
         self.made: list[EmbeddedPostgres] = []
         self._admin_replication = admin_replication
 
@@ -27,11 +26,3 @@ class EmbeddedFactory:
         server.__enter__()
         self.made.append(server)
         return server
-
-
-def _is_here(major: int) -> bool:
-    try:
-        distributions.find(major)
-    except FileNotFoundError:
-        return False
-    return True

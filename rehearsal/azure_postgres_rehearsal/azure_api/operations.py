@@ -20,6 +20,7 @@ Json = dict[str, Any]
 CONFIGURATION_WRITE = "configuration-write"
 RESTART = "restart"
 SERVER_UPDATE = "server-update"
+MAJOR_UPGRADE = "major-upgrade"
 SERVER_CREATE = "server-create"
 SERVER_DELETE = "server-delete"
 FIREWALL_RULE_WRITE = "firewall-rule-write"

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
-from azure_postgres_rehearsal.azure_api.errors import invalid_value
+from azure_postgres_rehearsal.azure_api.errors import ApiError, invalid_value
 
 USER_OVERRIDE = "user-override"
 SYSTEM_DEFAULT = "system-default"
@@ -75,6 +75,14 @@ class Parameter:
             raise self._refused(value)
         named = {spelling[item.lower()]: item for item in items}
         return ",".join(named.values() if keep_case else named)
+
+    def takes(self, value: str) -> bool:
+        """Whether the value is among the allowed ones."""
+        try:
+            self.checked(value)
+        except ApiError:
+            return False
+        return True
 
     def same(self, one: str, other: str) -> bool:
         """Whether two values mean the same to the server."""

@@ -37,6 +37,17 @@ class Postgres(Protocol):
     def restart(self) -> None:
         """Stop and start."""
 
+    def upgrade(self, major: int) -> None:
+        """Upgrade in place to a later major version; where that fails, the old one runs again."""
+
+    @property
+    def upgradable_to(self) -> tuple[int, ...]:
+        """The later major versions that it can be upgraded to."""
+
+    @property
+    def has_tls(self) -> bool:
+        """Whether this build speaks TLS."""
+
     @property
     def library_dir(self) -> Path:
         """The folder that holds what shared_preload_libraries can load."""
@@ -60,6 +71,7 @@ class Setting:
     min_val: str | None
     max_val: str | None
     enumvals: Sequence[str] | None
+    boot_val: str | None = None
 
 
 def read_settings(postgres: Postgres) -> list[Setting]:
@@ -67,7 +79,7 @@ def read_settings(postgres: Postgres) -> list[Setting]:
     with postgres.superuser() as connection, connection.cursor(row_factory=class_row(Setting)) as c:
         return c.execute(
             "SELECT name, coalesce(reset_val, setting, '') AS in_effect, unit, category, "
-            "short_desc AS description, context, vartype, min_val, max_val, enumvals "
+            "short_desc AS description, context, vartype, min_val, max_val, enumvals, boot_val "
             "FROM pg_settings ORDER BY name"
         ).fetchall()
 

@@ -107,7 +107,7 @@ class PostgresqlRoutes:
         return self._deleted(None if server is None else delete(server))
 
     def _patch_server(self, names: Names) -> Response:
-        return self._accepted(self._server(names).update(body()))
+        return self._accepted(self._azure.provisioning.patch(self._server(names), body()))
 
     def _restart(self, names: Names) -> Response:
         return self._accepted(self._server(names).restart(body(required=False)))

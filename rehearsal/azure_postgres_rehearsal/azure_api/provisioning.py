@@ -8,6 +8,7 @@ from typing import Protocol
 
 from azure_postgres_rehearsal.azure_api import replication, server_request
 from azure_postgres_rehearsal.azure_api.behaviour import Behaviour
+from azure_postgres_rehearsal.azure_api.checks import part
 from azure_postgres_rehearsal.azure_api.definition import Definition
 from azure_postgres_rehearsal.azure_api.errors import ApiError, not_supported
 from azure_postgres_rehearsal.azure_api.operations import (
@@ -69,7 +70,13 @@ class Provisioning:
             return self._create(group, name, body)
         if server.resource_group.lower() != group.lower():
             raise ApiError(409, "ServerNameAlreadyExists", "Specified server name is already used.")
+        self._check_upgrade(server, body)
         return server.redefine(body)
+
+    def patch(self, server: FlexibleServer, body: Json) -> Operation:
+        """Change a server that is there."""
+        self._check_upgrade(server, body)
+        return server.update(body)
 
     def delete(self, server: FlexibleServer) -> Operation:
         """Remove a server and all that is in it."""
@@ -123,6 +130,11 @@ class Provisioning:
         self._cloud.servers.remove(server)
         if postgres := self._own.pop(server.name, None):
             postgres.remove()
+
+    def _check_upgrade(self, server: FlexibleServer, body: Json) -> None:
+        wanted = part(body, "properties").get("version")
+        if wanted is not None and wanted != server.definition.version:
+            replication.check_upgrade(self._cloud.servers, server)
 
     def _check_version(self, version: str) -> None:
         majors: Collection[int] | None = getattr(self._factory, "majors", None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from azure_postgres_rehearsal.azure_api.errors import ApiError, invalid_parameter
+from azure_postgres_rehearsal.azure_api.major_upgrade import precheck_failed
 from azure_postgres_rehearsal.azure_api.operations import Json
 
 if TYPE_CHECKING:
@@ -56,6 +57,14 @@ def check_source(servers: list[FlexibleServer], source: FlexibleServer, version:
         raise invalid_parameter(
             "sourceServerResourceId", f"'{source.name}' has {CAPACITY} read replicas already."
         )
+
+
+def check_upgrade(servers: list[FlexibleServer], server: FlexibleServer) -> None:
+    """Refuse the major upgrade of a replica, and of a source before its replicas are gone."""
+    if server.replica_of is not None:
+        raise precheck_failed(f"'{server.name}' is a read replica")
+    if names := sorted(replica.name for replica in replicas_of(servers, server)):
+        raise precheck_failed(f"read replicas, which have to be deleted first: {', '.join(names)}")
 
 
 def check_deletion(servers: list[FlexibleServer], server: FlexibleServer) -> None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from azure_postgres_rehearsal.azure_api import postgres_databases, replication, server_request
+from azure_postgres_rehearsal.azure_api import (
+    major_upgrade,
+    postgres_databases,
+    replication,
+    server_request,
+)
 from azure_postgres_rehearsal.azure_api.administrators import Administrators, CurrentToken
 from azure_postgres_rehearsal.azure_api.behaviour import Behaviour
 from azure_postgres_rehearsal.azure_api.bodies import restart_request, server_patch
 from azure_postgres_rehearsal.azure_api.configurations import Configurations
 from azure_postgres_rehearsal.azure_api.databases import Databases
 from azure_postgres_rehearsal.azure_api.definition import PREMIUM_SSD, Definition
-from azure_postgres_rehearsal.azure_api.errors import invalid_parameter
+from azure_postgres_rehearsal.azure_api.errors import ApiError, invalid_parameter
 from azure_postgres_rehearsal.azure_api.firewall_rules import FirewallRules
 from azure_postgres_rehearsal.azure_api.operations import (
     CREATION,
+    MAJOR_UPGRADE,
     RESTART,
     SERVER_UPDATE,
     Journal,
@@ -31,6 +37,7 @@ from azure_postgres_rehearsal.azure_api.postgres_administrators import ADMINISTR
 from azure_postgres_rehearsal.azure_api.resource_types import SERVERS
 from azure_postgres_rehearsal.azure_api.server_request import ServerRequest
 from azure_postgres_rehearsal.azure_api.turn import Turn
+from azure_postgres_rehearsal.cluster import PgUpgradeError
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
 
@@ -147,8 +154,10 @@ class FlexibleServer:
         return operation
 
     def update(self, body: Json) -> Operation:
-        """Change the server itself, as PATCH does: its tags and its storage's auto-grow."""
+        """Change the server itself, as PATCH does: its tags, storage auto-grow, or its version."""
         change = server_patch(body)
+        if "version" in change:
+            return self._upgrade(change.pop("version"), beside=change)
         if change.get("auto_grow") and self.definition.storage.type != PREMIUM_SSD:
             raise invalid_parameter(
                 "storage.autoGrow",
@@ -167,9 +176,14 @@ class FlexibleServer:
         request = server_request.change(body, self.definition)
         if self.replica_of is not None and request.definition.high_availability.has_standby:
             raise invalid_parameter("highAvailability", "A read replica has no standby.")
+        changes = request.changes(self.definition)
+        if "version" in changes:
+            self._check_mode(request.mode)
+            beside = [name for name in changes if name not in ("version", "password")]
+            return self._upgrade(request.definition.version, beside=beside)
         return self.turn.run(
             SERVER_UPDATE,
-            ", ".join(request.changes(self.definition)),
+            ", ".join(changes),
             lambda: self._redefine(request),
             self.as_json,
         )
@@ -192,6 +206,46 @@ class FlexibleServer:
             self.turn.stopped = True
             raise
         self.parameters.server_was_restarted()
+
+    def _upgrade(self, version: str, *, beside: Collection[str]) -> Operation:
+        """Begin an in-place major upgrade; nothing else may be asked for with it."""
+        behaviour = self.turn.behaviour
+        major_upgrade.check_version(self.postgres, version)
+        if beside:
+            raise invalid_parameter(
+                "version", f"A major version upgrade changes nothing else: {', '.join(beside)}."
+            )
+        if behaviour.precheck_at_once and self.state == "Ready":
+            self._precheck()
+        detail = f"{self.definition.version} to {version}"
+        operation = Operation(MAJOR_UPGRADE, self.name, detail, result=self.as_json)
+        self.turn.begin(operation, lambda: self._upgrade_to(version), behaviour.upgrade_seconds)
+        return operation
+
+    def _upgrade_to(self, version: str) -> None:
+        self._precheck()
+        had_tls = self.postgres.has_tls
+        try:
+            self.postgres.upgrade(int(version))
+        except PgUpgradeError as failed:
+            raise ApiError(500, "MajorVersionUpgradeFailed", str(failed)) from failed
+        self.definition = replace(self.definition, version=version)
+        self.parameters.server_was_upgraded()
+        if had_tls and not self.postgres.has_tls:
+            self.turn.journal.notice(f"this build of PostgreSQL {version} has no TLS")
+
+    def _precheck(self) -> None:
+        major_upgrade.check_server(
+            self.postgres,
+            self.parameters.pending_restart,
+            slots_move=self.turn.behaviour.slots_move,
+        )
+
+    def _check_mode(self, mode: str) -> None:
+        if mode != "Update" and not self.turn.behaviour.put_upgrades:
+            raise invalid_parameter(
+                "version", f"A PUT upgrades with createMode Update only, not with {mode}."
+            )
 
     def _patch(self, change: Mapping[str, Any]) -> None:
         now = self.definition

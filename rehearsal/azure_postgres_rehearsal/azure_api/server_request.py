@@ -42,6 +42,7 @@ class ServerRequest:
 
     definition: Definition
     password: str = ""
+    mode: str = "Default"
 
     def changes(self, now: Definition) -> list[str]:
         """The names of what differs from a server that is there."""
@@ -79,15 +80,18 @@ def change(body: Json, now: Definition) -> ServerRequest:
         )
     _refuse_change(properties, "administratorLogin", now.administrator_login)
     _refuse_change(properties, "availabilityZone", now.availability_zone)
-    _check_version(properties, now.version)
-    asked = replace(now, sku=_sku(body) if "sku" in body else now.sku)
+    asked = replace(
+        now,
+        version=_version(properties, now.version),
+        sku=_sku(body) if "sku" in body else now.sku,
+    )
     definition = _with_parts(asked, body, properties)
     server_request_parts.check_unchangeable(definition, now)
     password = properties.get("administratorLoginPassword", "")
     if password:
         text(properties, "administratorLoginPassword")
         _check_password(password, now.administrator_login)
-    return ServerRequest(definition, password)
+    return ServerRequest(definition, password, properties.get("createMode", "Default"))
 
 
 def _properties(body: Json, modes: tuple[str, ...]) -> Json:
@@ -161,9 +165,8 @@ def _refuse_change(properties: Json, name: str, now: str) -> None:
         raise invalid_parameter(name, f"It is '{now}' and can't be changed.")
 
 
-def _check_version(properties: Json, now: str) -> None:
+def _version(properties: Json, now: str) -> str:
     version = choice(properties, "version", now, offer.VERSIONS)
     if int(version) < int(now):
         raise invalid_parameter("version", f"{now} can't be downgraded to {version}.")
-    if version != now:
-        raise not_supported(f"The rehearsal makes no in-place upgrade from {now} to {version}.")
+    return version
