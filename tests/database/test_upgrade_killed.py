@@ -17,7 +17,7 @@ from tests.database import upgrade_killed
 from tests.database.conftest import Managed
 from tests.database.doctor_support import Connector
 from tests.database.slot_support import preview, recorded, replication_slot
-from tests.database.upgrade_support import Application, Source, pg_upgrade, ready_server
+from tests.database.upgrade_support import Application, Source, ready_server
 
 KILLED = -9
 EVERY_DAY = (
@@ -128,7 +128,7 @@ class Rehearsal:
         if line.startswith("drain: ok"):
             self.source.stop()
         if line.startswith("upgrade: upgrade the server") and self.shop.server.major < 18:
-            pg_upgrade(self.shop.server, 18)
+            self.shop.server.upgrade(18)
 
     def _given(self, moment: str) -> dict[str, Any]:
         server = self.shop.server

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -19,9 +17,8 @@ from tests.database.doctor_support import PASSWORD, Connector
 
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
-from azure_postgres_rehearsal import distributions
 from azure_postgres_rehearsal.consumer import Consumer
-from azure_postgres_rehearsal.embedded import SUPERUSER, EmbeddedPostgres
+from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 LATER = 99
 """A version that no server here has."""
@@ -68,43 +65,6 @@ def let_write(shop: Shop, user: str) -> None:
 
 def as_app(shop: Shop, user: str = APP) -> psycopg.Connection[tuple[Any, ...]]:
     return shop.server.connect(shop.name, user, APP_PASSWORD)
-
-
-def pg_upgrade(server: EmbeddedPostgres, major: int) -> None:
-    """The user's own procedure: pg_upgrade in place of the same server."""
-    account = server._account
-    old, new = server.data_dir, server.folder / "data-new"
-    programs = server.folder / f"programs-{major}"
-    target = distributions.find(major).reachable_by(account, programs)
-
-    def run(*command: str) -> None:
-        result = subprocess.run(
-            command,
-            cwd=server.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            **account.popen_arguments,  # type: ignore[call-overload]
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-
-    options = ("--no-data-checksums",) if major >= 18 else ()
-    run(
-        *(target.tool("initdb"), "-D", str(new), "-U", SUPERUSER, "-E", "UTF8", "--locale=C"),
-        *("--auth=trust", "--no-sync", "--no-instructions", *options),
-    )
-    for name in ("postgresql.conf", "pg_hba.conf"):
-        shutil.copyfile(old / name, new / name)
-    server.stop()
-    run(
-        *(target.tool("pg_upgrade"), "-U", SUPERUSER, "-s", str(server.folder), "--no-sync"),
-        *("-b", str(server._distribution.bin_dir), "-B", str(target.bin_dir)),
-        *("-d", str(old), "-D", str(new)),
-    )
-    old.rename(server.folder / f"data-{server.major}")
-    new.rename(old)
-    server.major, server._distribution = major, target
-    server.start()
 
 
 def upgrade_of(connector: Connector, file: Path, *, to: int = LATER, **fields: Any) -> Upgrade:
