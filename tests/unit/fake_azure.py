@@ -128,7 +128,10 @@ class FakeAzure:
         properties = (request.body or {}).get("properties", {})
         match kind:
             case "":
-                server.properties["storage"] |= properties["storage"]
+                server.properties["storage"] |= properties.get("storage", {})
+                server.properties["version"] = properties.get(
+                    "version", server.properties["version"]
+                )
             case "restart":
                 for parameter in server.parameters.values():
                     parameter["isConfigPendingRestart"] = False

@@ -261,6 +261,15 @@ def test_auto_grow_is_turned_on_and_the_rest_of_the_server_left_alone(
     assert client.facts().auto_grow is True
 
 
+def test_major_version_is_upgraded_in_place(azure: FakeAzure, client: FlexibleServer) -> None:
+    later = client.facts().version + 1
+    client.upgrade(later)
+    (request,) = (item for item in azure.requests if item.method != "GET")
+    assert str(request) == "PATCH cdc-1"
+    assert request.body == {"properties": {"version": str(later)}}
+    assert client.facts().version == later
+
+
 def test_restart_is_plain_unless_the_standby_shall_take_over(
     azure: FakeAzure, client: FlexibleServer
 ) -> None:
@@ -301,6 +310,7 @@ def test_firewall_rule_is_set_and_deleted(azure: FakeAzure, client: FlexibleServ
             "set wal_level of",
         ),
         (lambda it: it.enable_auto_grow(), "PATCH cdc-1", "turn on storage auto-grow of"),
+        (lambda it: it.upgrade(99), "PATCH cdc-1", "upgrade to PostgreSQL 99"),
         (
             lambda it: it.set_firewall_rule("r", "10.0.0.1", "10.0.0.1"),
             "PUT cdc-1/firewallRules/r",
@@ -349,6 +359,7 @@ def test_server_that_is_not_there(azure: FakeAzure) -> None:
     ("action", "request_"),
     [
         (lambda it: it.enable_auto_grow(), "PATCH cdc-1"),
+        (lambda it: it.upgrade(99), "PATCH cdc-1"),
         (
             lambda it: it.set_firewall_rule("r", "10.0.0.1", "10.0.0.2"),
             "PUT cdc-1/firewallRules/r",
@@ -367,6 +378,7 @@ def test_what_somebody_else_did_meanwhile_is_not_done_again(
 
     def done_by_somebody_else() -> Answer:
         azure.server.properties["storage"]["autoGrow"] = "Enabled"
+        azure.server.properties["version"] = "99"
         azure.server.firewall_rules = {"r": ("10.0.0.1", "10.0.0.2")}
         return error(409, "ServerIsBusy")
 

@@ -163,6 +163,24 @@ def test_a_record_needs_the_server_s_place_in_azure(
     assert not list(folder.glob("record*"))
 
 
+def test_upgrade_that_was_never_begun(project: Project) -> None:
+    folder = project()
+    for command in ("status", "abort"):
+        said = one_line(run("upgrade", command, "-s", "prod", "--project", str(folder)))
+        assert said == (
+            f"no upgrade of stack prod was begun: {folder}/upgrade.prod.json is not there. Remedy: "
+            "--state, where it is kept elsewhere"
+        )
+
+
+def test_upgrade_of_a_server_that_does_not_answer(project: Project) -> None:
+    folder = project()
+    for command in ("plan", "run"):
+        arguments = ("upgrade", command, "-s", "prod", "--project", str(folder), "--to", "18")
+        assert one_line(run(*arguments)).startswith("cannot connect to database shop")
+    assert not (folder / "upgrade.prod.json").exists()
+
+
 def test_entra_s_administrator_has_no_password(project: Project) -> None:
     connection = {"host": "h", "user": "deployer", "auth": "entra", "tenantId": "t"}
     stack = load("prod", project(config=CONFIG | {"connection": connection}))

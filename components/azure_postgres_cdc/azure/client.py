@@ -170,6 +170,18 @@ class FlexibleServer:
             is_needed=lambda: not self.facts().auto_grow,
         )
 
+    def upgrade(self, version: int) -> None:
+        """Upgrade PostgreSQL's major version in place, and wait until Azure is done with it."""
+        body: Any = {"properties": {"version": str(version)}}
+        begin = self._client.servers.begin_update
+        self._operate(
+            f"upgrade to PostgreSQL {version}",
+            begin,
+            body,
+            is_needed=lambda: self.facts().version < version,
+            idle_first=True,
+        )
+
     def set_firewall_rule(self, name: str, first: str, last: str) -> None:
         """Let addresses in."""
         body: Any = {"properties": {"startIpAddress": first, "endIpAddress": last}}

@@ -20,6 +20,7 @@ from azure_postgres_cdc.operations import snapshot as snapshots
 from azure_postgres_cdc.operations.findings import Report, State
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
+from azure_postgres_cdc.operations.upgrade import commands as upgrades
 
 FAILED, COULD_NOT_RUN = 1, 2
 """Exit statuses, beside 0. A wrong call is 2 as well."""
@@ -32,11 +33,32 @@ app = typer.Typer(
     help="Looks after what azure-postgres-cdc's stacks have made ready.",
 )
 
+upgrade = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Upgrade the server's major version without losing a change. docs/upgrade.md.",
+)
+app.add_typer(upgrade, name="upgrade")
+
 StackName = Annotated[str, typer.Option("--stack", "-s", help="The stack, as pulumi knows it.")]
 Project = Annotated[
     Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
 ]
 Database = Annotated[str | None, typer.Option(help="Only this database.")]
+Version = Annotated[int, typer.Option("--to", help="The major version, such as 18.")]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        "--state", help="Where it is kept. Default: upgrade.STACK.json beside the stack's file."
+    ),
+]
+ReadOnly = Annotated[
+    bool, typer.Option("--read-only-database", help="New sessions are read-only meanwhile.")
+]
+KeepSlots = Annotated[
+    bool, typer.Option("--keep-slots", help="Your pg_upgrade keeps them (PostgreSQL 17 and later).")
+]
+Minutes = Annotated[float, typer.Option(min=0, help="How long one step waits for somebody.")]
 
 
 @app.command()
@@ -121,6 +143,80 @@ def rehearse(context: typer.Context) -> None:
     # In its place, not below it, so that Ctrl-C reaches what has to be cleaned up.
     command = [sys.executable, "-m", "azure_postgres_rehearsal", "rehearse", *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
+
+
+@upgrade.command("plan")
+def upgrade_plan(
+    stack: StackName,
+    to: Version,
+    project: Project = None,
+    read_only: ReadOnly = False,
+    keep_slots: KeepSlots = False,
+) -> None:
+    """Say what stands in the way, and what a run would do. Changes nothing."""
+    with _one_line():
+        options = upgrades.Options(read_only_database=read_only, keep_slots=keep_slots)
+        is_clear = upgrades.plan(load(stack, project), to, options, _line)
+    raise typer.Exit(0 if is_clear else FAILED)
+
+
+@upgrade.command("run")
+def upgrade_run(
+    stack: StackName,
+    to: Version,
+    project: Project = None,
+    state: Record = None,
+    read_only: ReadOnly = False,
+    terminate: Annotated[
+        bool, typer.Option("--terminate", help="End sessions that can still write.")
+    ] = False,
+    keep_slots: KeepSlots = False,
+    snapshot_afterwards: Annotated[
+        bool,
+        typer.Option("--snapshot-afterwards", help="Go on where something cannot be proved."),
+    ] = False,
+    wait: Minutes = 60,
+) -> None:
+    """Do it, or go on with it: each step is done again where it is not true.
+
+    Exit status: 0 nothing can be missing, 1 a snapshot is needed, 2 it stopped; one line says why.
+    """
+    with _one_line():
+        options = upgrades.Options(
+            read_only_database=read_only,
+            keep_slots=keep_slots,
+            terminate=terminate,
+            snapshot_afterwards=snapshot_afterwards,
+            patience=wait * 60,
+        )
+        is_proved = upgrades.run(load(stack, project), to, state, options, _line)
+    raise typer.Exit(0 if is_proved else FAILED)
+
+
+@upgrade.command("status")
+def upgrade_status(stack: StackName, project: Project = None, state: Record = None) -> None:
+    """Say how far it is, seen on the server."""
+    with _one_line():
+        upgrades.status(load(stack, project), state, _line)
+
+
+@upgrade.command("abort")
+def upgrade_abort(
+    stack: StackName, project: Project = None, state: Record = None, wait: Minutes = 60
+) -> None:
+    """Go back, as long as the server has its old version: slots first, then the fence.
+
+    Exit status: 0 nothing can be missing, 1 a snapshot is needed, 2 it stopped.
+    """
+    with _one_line():
+        options = upgrades.Options(patience=wait * 60)
+        is_proved = upgrades.abort(load(stack, project), state, options, _line)
+    raise typer.Exit(0 if is_proved else FAILED)
+
+
+def _line(text: str) -> None:
+    """Names may hold line breaks, as in an error."""
+    typer.echo(CdcError(text))
 
 
 def _status(report: Report, *, strict: bool) -> int:

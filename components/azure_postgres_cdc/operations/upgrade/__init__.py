@@ -1,0 +1,1 @@
+"""The major-version upgrade of a stack's server, without a lost change. docs/upgrade.md."""

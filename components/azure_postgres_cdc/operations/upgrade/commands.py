@@ -1,0 +1,125 @@
+"""What `azure-postgres-cdc upgrade` does, for a stack that was loaded."""
+
+from __future__ import annotations
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.operations.stack import Stack
+from azure_postgres_cdc.operations.upgrade import plan as plans
+from azure_postgres_cdc.operations.upgrade import run as runs
+from azure_postgres_cdc.operations.upgrade import state as records
+from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.operations.upgrade.state import State
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """How it is done. The first two hold for the whole upgrade, once they were given."""
+
+    read_only_database: bool = False
+    keep_slots: bool = False
+    terminate: bool = False
+    snapshot_afterwards: bool = False
+    patience: float = 3600
+    pause: float = 1
+
+
+def plan(stack: Stack, to: int, options: Options, say: Say) -> bool:
+    """Print the preflight; whether nothing stands in the way."""
+    results = list(plans.examine(stack, to, keep_slots=options.keep_slots))
+    for name, result in results:
+        remedy = f". Remedy: {result.remedy}" if result.remedy else ""
+        say(f"{result.state:<8} {name}: {result.evidence}{remedy}")
+    if plans.blocks(results):
+        say("nothing was changed; what failed stands in the way")
+        return False
+    say("nothing was changed; azure-postgres-cdc upgrade run would:")
+    steps = plans.steps(
+        stack, to, keep_slots=options.keep_slots, read_only=options.read_only_database
+    )
+    for number, step in enumerate(steps, 1):
+        say(f"{number}. {step}")
+    return True
+
+
+def run(stack: Stack, to: int, file: Path | None, options: Options, say: Say) -> bool:
+    """Begin, or go on; whether everything was proved."""
+    file = file or records.default_file(stack)
+    with _alone(file):
+        found = records.read(file)
+        _check(found, stack)
+        upgrade = _upgrade(stack, found or State(stack=stack.name, version=0, to=to), file, say)
+        _apply(upgrade, options)
+        if found is None or found.finished:
+            stack.forms_of(None)
+            upgrade.state = runs.begin(found, stack.name, upgrade.version(), to)
+        else:
+            upgrade.state = runs.begin(found, stack.name, found.version, to)
+        upgrade.state.read_only_database |= options.read_only_database
+        upgrade.state.keep_slots |= options.keep_slots
+        return runs.go(upgrade)
+
+
+def status(stack: Stack, file: Path | None, say: Say) -> None:
+    """Print how it stands."""
+    file = file or records.default_file(stack)
+    for line in runs.status(_upgrade(stack, _begun(file, stack), file, say)):
+        say(line)
+
+
+def abort(stack: Stack, file: Path | None, options: Options, say: Say) -> bool:
+    """Go back; whether everything was proved."""
+    file = file or records.default_file(stack)
+    with _alone(file):
+        state = _begun(file, stack)
+        if state.finished:
+            raise CdcError(f"the upgrade of stack {stack.name} is {state.finished} already")
+        upgrade = _upgrade(stack, state, file, say)
+        _apply(upgrade, options)
+        return runs.abort(upgrade)
+
+
+def _upgrade(stack: Stack, state: State, file: Path, say: Say) -> Upgrade:
+    return Upgrade(stack=stack, state=state, file=file, say=say)
+
+
+def _apply(upgrade: Upgrade, options: Options) -> None:
+    upgrade.terminate = options.terminate
+    upgrade.snapshot_afterwards = options.snapshot_afterwards
+    upgrade.patience, upgrade.pause = options.patience, options.pause
+
+
+def _begun(file: Path, stack: Stack) -> State:
+    found = records.read(file)
+    if found is None:
+        raise CdcError(
+            f"no upgrade of stack {stack.name} was begun: {file} is not there. Remedy: --state, "
+            "where it is kept elsewhere"
+        )
+    _check(found, stack)
+    return found
+
+
+def _check(found: State | None, stack: Stack) -> None:
+    if found is not None and found.stack != stack.name:
+        raise CdcError(f"the record is of stack {found.stack}. Remedy: another --state")
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Two at once would undo each other's steps. The lock goes with the process."""
+    with file.with_name(f".{file.name}.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CdcError(
+                f"another process is at this upgrade ({file}). Remedy: wait for it, or end it"
+            ) from None
+        yield

@@ -1,0 +1,59 @@
+"""The end: writes come back, and the connector goes on."""
+
+from __future__ import annotations
+
+from azure_postgres_cdc.names import listed, quoted
+from azure_postgres_cdc.operations.upgrade import drain
+from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.operations.upgrade.fence import is_lifted, lift
+
+
+class Unfence:
+    """Each database is set to what it was before the fence."""
+
+    name = "unfence"
+
+    def is_true(self, run: Upgrade) -> bool:
+        return all(is_lifted(run, database) for database in run.databases)
+
+    def make_true(self, run: Upgrade) -> None:
+        for database in run.databases:
+            lift(run, database)
+
+    def evidence(self, run: Upgrade) -> str:
+        return f"database {listed(map(quoted, run.databases))} takes writes again"
+
+
+def clean_up(run: Upgrade) -> None:
+    """Marker rows go. The connector gets their deletion as an event, which means nothing to it."""
+    for form in run.forms:
+        with run.connect(form.database) as connection:
+            drain.remove_markers(connection, form)
+
+
+def farewell(run: Upgrade) -> list[str]:
+    """What is left to a person."""
+    lines = []
+    for form in run.forms:
+        reasons = run.record(form).unproven
+        if reasons:
+            lines.append(
+                f"NOT PROVED for slot {form.slot}: {'; '.join(reasons)}. Snapshot every captured "
+                f"table: azure-postgres-cdc snapshot --stack {run.stack.name} --database "
+                f"{form.database} --slot {form.slot} --all; pulumi up reminds of it until then"
+            )
+    lines.append(
+        f"resume source: writes are welcome again; resume the source of slot "
+        f"{listed(form.slot for form in run.forms)} in the Streamkap app"
+    )
+    lines.append(
+        f"then: vacuumdb --all --analyze-in-stages (the new server has few statistics), and pulumi "
+        f"up, which changes nothing{_version_key(run)}"
+    )
+    return lines
+
+
+def _version_key(run: Upgrade) -> str:
+    if run.stack.settings.server.management != "create":
+        return ""
+    return f" once server.create.version is {run.state.to}"

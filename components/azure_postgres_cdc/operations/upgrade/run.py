@@ -1,0 +1,152 @@
+"""The order of the steps, and how a run goes on where another one was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from azure_postgres_cdc.errors import CdcError, Unreachable
+from azure_postgres_cdc.operations.upgrade import drain, plan
+from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
+from azure_postgres_cdc.operations.upgrade.context import Step, Upgrade
+from azure_postgres_cdc.operations.upgrade.drain import Drain, StopSource
+from azure_postgres_cdc.operations.upgrade.fence import Fence
+from azure_postgres_cdc.operations.upgrade.recreate import Recreate, create
+from azure_postgres_cdc.operations.upgrade.release import Unfence, clean_up, farewell
+from azure_postgres_cdc.operations.upgrade.slots import DropSlots, leak
+from azure_postgres_cdc.operations.upgrade.state import State
+from azure_postgres_cdc.operations.upgrade.verify import Verify, fenced_databases
+
+BEFORE_THE_SLOT: Sequence[Step] = (
+    Fence(),
+    Drain(),
+    StopSource(),
+    DropSlots(),
+    ChangeVersion(),
+    Recreate(),
+)
+"""Once the last of these is true, the others have done their part, and need not be any more."""
+AFTERWARDS: Sequence[Step] = (Verify(), Unfence())
+
+FINISHED, ABORTED = "finished", "aborted"
+
+
+def go(run: Upgrade) -> bool:
+    """Make every step true, in their order; whether everything was proved."""
+    _wait_for_server(run)
+    if not any(record.is_let_go for record in run.state.connectors.values()):
+        _preflight(run)
+    run.save()
+    is_done = Recreate().is_true(run)
+    for step in (*(BEFORE_THE_SLOT[-1:] if is_done else BEFORE_THE_SLOT), *AFTERWARDS):
+        take(run, step)
+    clean_up(run)
+    run.state.finished = FINISHED
+    run.save()
+    for line in farewell(run):
+        run.say(line)
+    return not any(record.unproven for record in run.state.connectors.values())
+
+
+def take(run: Upgrade, step: Step) -> None:
+    """One step: whatever was done before, it counts only where it is true."""
+    if not step.is_true(run):
+        step.make_true(run)
+        if not step.is_true(run):
+            raise CdcError(
+                f"{step.name}: done, and yet not true: somebody undoes it, or an earlier step does "
+                "not hold any more. Remedy: the same command again"
+            )
+    run.say(f"{step.name}: ok. {step.evidence(run)}")
+
+
+def abort(run: Upgrade) -> bool:
+    """Back to before the upgrade; whether nothing can be missing."""
+    _wait_for_server(run)
+    if run.is_upgraded:
+        raise CdcError(
+            f"the server is on PostgreSQL {run.state.to} already: there is no way back. Remedy: "
+            "azure-postgres-cdc upgrade run, which goes on"
+        )
+    for form in run.forms:
+        record = run.record(form)
+        if not record.is_let_go:
+            continue
+        if drain.lost(run, form):
+            reason = leak(run, form)
+            if reason:
+                run.remember_doubt(form, reason)
+            create(run, form)
+            run.say(f"abort: slot {form.slot} is there again")
+    take(run, Unfence())
+    clean_up(run)
+    run.state.finished = ABORTED
+    run.save()
+    for line in farewell(run)[:-1]:
+        run.say(line)
+    return not any(record.unproven for record in run.state.connectors.values())
+
+
+def status(run: Upgrade) -> list[str]:
+    """How it stands, step by step, seen on the server."""
+    state = run.state
+    head = f"stack {state.stack}: PostgreSQL {state.version} to {state.to}"
+    lines = [f"{head}, {state.finished or 'not finished'} ({run.file})"]
+    lines += [
+        f"NOT PROVED for slot {slot}: {reason}"
+        for slot, record in state.connectors.items()
+        for reason in record.unproven
+    ]
+    if state.finished:
+        return lines
+    is_done = Recreate().is_true(run)
+    for step in (*BEFORE_THE_SLOT, *AFTERWARDS):
+        if is_done and step in BEFORE_THE_SLOT[:-1]:
+            lines.append(f"{step.name}: over")
+        elif not step.is_true(run):
+            lines.append(f"{step.name}: next")
+            break
+        else:
+            lines.append(f"{step.name}: ok. {step.evidence(run)}")
+    return lines
+
+
+def begin(found: State | None, stack: str, version: int, to: int) -> State:
+    """The record to go on with, or a new one."""
+    if found is None or found.finished:
+        return State(stack=stack, version=version, to=to)
+    if found.to != to:
+        raise CdcError(
+            f"an upgrade of stack {stack} to PostgreSQL {found.to} was begun, and is not finished. "
+            f"Remedy: go on with --to {found.to}, or azure-postgres-cdc upgrade abort"
+        )
+    return found
+
+
+def _preflight(run: Upgrade) -> None:
+    results = plan.examine(
+        run.stack,
+        run.state.to,
+        keep_slots=run.state.keep_slots,
+        fenced=fenced_databases(run),
+    )
+    bad = plan.blocks(results, snapshot_afterwards=run.snapshot_afterwards)
+    if bad:
+        raise CdcError(f"nothing was begun. {'; '.join(bad)}")
+    run.say(f"plan: ok. nothing stands in the way of PostgreSQL {run.state.to}")
+
+
+def _wait_for_server(run: Upgrade) -> None:
+    """In the middle of an upgrade it may be down, and that is nothing to worry about."""
+    if not any(record.is_let_go for record in run.state.connectors.values()):
+        return
+
+    def answers() -> bool:
+        try:
+            run.version()
+        except Unreachable:
+            return False
+        return True
+
+    if not answers():
+        run.say("the server does not answer; waiting until it does")
+        run.wait(answers, "the server does not answer")
