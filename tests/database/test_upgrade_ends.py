@@ -16,14 +16,16 @@ from tests.database.doctor_support import ready_connector as ready_connector
 from tests.database.slot_support import create, drop, preview, recorded, replication_slot
 from tests.database.test_upgrade_steps import drained, refusal, write
 from tests.database.upgrade_support import LATER, said, upgrade_of
+from typer.testing import CliRunner, Result
 
+from azure_postgres_cdc.operations import cli
 from azure_postgres_cdc.operations.findings import State as Health
 from azure_postgres_cdc.operations.upgrade import commands, plan
 from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.commands import Options
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
-from azure_postgres_cdc.operations.upgrade.drain import PREFIX
+from azure_postgres_cdc.operations.upgrade.drain import PREFIX, Drain, StopSource
 from azure_postgres_cdc.operations.upgrade.fence import Fence
 from azure_postgres_cdc.operations.upgrade.recreate import Recreate
 from azure_postgres_cdc.operations.upgrade.slots import DropSlots
@@ -167,6 +169,24 @@ def test_publication_that_is_gone(dropped: Upgrade, connector: Connector) -> Non
     assert connector.shop.column("SELECT slot_name FROM pg_replication_slots") == []
 
 
+def test_lost_slot_is_upgraded_only_with_a_snapshot_afterwards(
+    connector: Connector, managed: Managed, tmp_path: Path
+) -> None:
+    drop(connector.shop, connector.slot)
+    run = upgrade_of(connector, tmp_path)
+    assert "; continuity of" in refusal(lambda: runs.go(run), remedies=0)
+    run.snapshot_afterwards = True
+    for step in (Drain(), StopSource(), DropSlots()):
+        runs.take(run, step)
+        assert f"{step.name}: NOT PROVED. " in said(run)
+    arrived(run, connector)
+    runs.take(run, Recreate())
+    assert "has vanished" in doubts(run, connector)
+    managed.up()
+    assert recorded(connector.shop).doubt is not None
+    assert connector.find("continuity").state is Health.WARNING
+
+
 # The way back
 
 
@@ -237,8 +257,7 @@ def test_slot_of_somebody_else_blocks(connector: Connector, tmp_path: Path) -> N
     assert state == "failed"
     assert f"other_{connector.shop.name} (database {connector.shop.name}" in evidence
     run = upgrade_of(connector, tmp_path)
-    with pytest.raises(Exception, match="not this stack's"):
-        runs.go(run)
+    assert "not this stack's, and would be lost" in refusal(lambda: runs.go(run), remedies=0)
     assert not run.file.exists()
     drop(connector.shop, f"other_{connector.shop.name}")
 
@@ -316,3 +335,38 @@ def test_status_is_seen_on_the_server(dropped: Upgrade, connector: Connector) ->
         "upgrade",
     ]
     assert lines[-1] == "upgrade: next"
+
+
+# The command line
+
+
+def test_commands_and_how_they_end(
+    connector: Connector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "load", lambda *_: connector.stack())
+    to = str(connector.shop.server.major)
+
+    def called(command: str, *options: str) -> Result:
+        result = CliRunner().invoke(cli.app, ["upgrade", command, "-s", "test", *options])
+        assert connector.shop.server.admin_password not in result.output
+        return result
+
+    file = str(tmp_path / "state.json")
+    blocked = called("plan", "--to", to)
+    assert blocked.exit_code == cli.FAILED
+    assert "that is no upgrade" in blocked.stdout
+    stopped = called("run", "--to", to, "--state", file)
+    assert stopped.exit_code == cli.COULD_NOT_RUN
+    assert stopped.stderr.startswith("azure-postgres-cdc: nothing was begun. version path:")
+    if connector.shop.server.major == 18:
+        return
+    assert called("plan", "--to", "18").exit_code == 0
+    options = "--to", "18", "--state", file, "--read-only-database", "--wait", "0"
+    waiting = called("run", *options)
+    assert waiting.exit_code == cli.COULD_NOT_RUN
+    assert f"slot {connector.slot} is not drained" in waiting.stderr
+    assert called("status", "--state", file).stdout.endswith("drain: next\n")
+    back = called("abort", "--state", file)
+    assert (back.exit_code, "unfence: ok." in back.stdout) == (0, True)
+    assert "is aborted already" in called("abort", "--state", file).stderr
+    assert "aborted" in called("status", "--state", file).stdout

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.database.slot_support import create, preview, recorded, replication_slot
 from tests.database.test_upgrade_steps import refusal
-from tests.database.upgrade_support import Application, Source, pg_upgrade, ready_server, upgrade_of
+from tests.database.upgrade_support import Application, Source, ready_server, upgrade_of
 
 from azure_postgres_cdc.operations.upgrade import commands
 from azure_postgres_cdc.operations.upgrade.commands import Options
@@ -26,7 +26,7 @@ def test_whole_run_loses_nothing_and_the_next_up_changes_nothing(tmp_path: Path)
             if line.startswith("drain: ok"):
                 source.stop()
             if line.startswith("upgrade: upgrade the server"):
-                pg_upgrade(shop.server, 18)
+                shop.server.upgrade(18)
 
         source.resume()
         with Application(shop) as application:
@@ -59,7 +59,7 @@ def test_without_the_procedure_rows_are_lost_in_silence(tmp_path: Path) -> None:
             source.stop()
             first_lost = max(source.numbers) + 1
             application.wait_for(5)
-            pg_upgrade(shop.server, 18)
+            shop.server.upgrade(18)
             application.wait_for(1)
             create(shop, connector.slot)
             application.wait_for(5)
@@ -87,7 +87,7 @@ def test_pg_upgrade_of_17_keeps_the_slot(tmp_path: Path) -> None:
                 source.stop()
             if line.startswith("upgrade: upgrade the server"):
                 assert shop.column("SELECT slot_name FROM pg_replication_slots")
-                pg_upgrade(shop.server, 18)
+                shop.server.upgrade(18)
                 assert shop.column("SELECT slot_name FROM pg_replication_slots")
 
         source.resume()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -19,9 +17,8 @@ from tests.database.doctor_support import PASSWORD, Connector
 
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
-from azure_postgres_rehearsal import distributions
 from azure_postgres_rehearsal.consumer import Consumer
-from azure_postgres_rehearsal.embedded import SUPERUSER, EmbeddedPostgres
+from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 LATER = 99
 """A version that no server here has."""
@@ -70,50 +67,13 @@ def as_app(shop: Shop, user: str = APP) -> psycopg.Connection[tuple[Any, ...]]:
     return shop.server.connect(shop.name, user, APP_PASSWORD)
 
 
-def pg_upgrade(server: EmbeddedPostgres, major: int) -> None:
-    """The user's own procedure: pg_upgrade in place of the same server."""
-    account = server._account
-    old, new = server.data_dir, server.folder / "data-new"
-    programs = server.folder / f"programs-{major}"
-    target = distributions.find(major).reachable_by(account, programs)
-
-    def run(*command: str) -> None:
-        result = subprocess.run(
-            command,
-            cwd=server.folder,
-            capture_output=True,
-            text=True,
-            check=False,
-            **account.popen_arguments,  # type: ignore[call-overload]
-        )
-        assert result.returncode == 0, result.stdout + result.stderr
-
-    options = ("--no-data-checksums",) if major >= 18 else ()
-    run(
-        *(target.tool("initdb"), "-D", str(new), "-U", SUPERUSER, "-E", "UTF8", "--locale=C"),
-        *("--auth=trust", "--no-sync", "--no-instructions", *options),
-    )
-    for name in ("postgresql.conf", "pg_hba.conf"):
-        shutil.copyfile(old / name, new / name)
-    server.stop()
-    run(
-        *(target.tool("pg_upgrade"), "-U", SUPERUSER, "-s", str(server.folder), "--no-sync"),
-        *("-b", str(server._distribution.bin_dir), "-B", str(target.bin_dir)),
-        *("-d", str(old), "-D", str(new)),
-    )
-    old.rename(server.folder / f"data-{server.major}")
-    new.rename(old)
-    server.major, server._distribution = major, target
-    server.start()
-
-
 def upgrade_of(connector: Connector, file: Path, *, to: int = LATER, **fields: Any) -> Upgrade:
     """A run whose record is new, and whose lines are in `lines_of`."""
     read_only = fields.pop("read_only", False)
     state = State(stack="test", version=16, to=to, read_only_database=read_only)
     said: list[str] = []
-    run = Upgrade(connector.stack(), state, file / "upgrade.test.json", said.append, **fields)
-    run.patience, run.pause = 5, 0.02
+    times = {"patience": 5, "pause": 0.02} | fields
+    run = Upgrade(connector.stack(), state, file / "upgrade.test.json", said.append, **times)
     vars(run)["said"] = said
     return run
 
@@ -209,7 +169,8 @@ class Source:
         with self._login() as connection:
             consumer = self._reads_from(connection)
             while not self._stop.is_set():
-                consumer.consume()
+                with suppress(psycopg.errors.ObjectInUse):  # doctor is peeking
+                    consumer.consume()
                 time.sleep(0.01)
             consumer.drain()
 

@@ -62,9 +62,10 @@ class Drain:
 
     def evidence(self, run: Upgrade) -> str:
         shown = (
-            f"slot {form.slot} has confirmed the marker at LSN {run.record(form).marker_lsn}"
+            f"slot {form.slot} was not drained"
+            if run.record(form).unproven
+            else f"slot {form.slot} has confirmed the marker at LSN {run.record(form).marker_lsn}"
             for form in run.forms
-            if run.record(form).marker_lsn
         )
         return "; ".join(shown)
 
@@ -92,7 +93,10 @@ class StopSource:
                 run.doubt(form, reason)
 
     def evidence(self, run: Upgrade) -> str:
-        return f"nobody reads slot {listed(form.slot for form in run.forms)}; nothing is left in it"
+        slots = listed(form.slot for form in run.forms)
+        if any(run.record(form).unproven for form in run.forms):
+            return f"nobody reads slot {slots}; what is left in it is lost"
+        return f"nobody reads slot {slots}; nothing is left in it"
 
 
 def unread(run: Upgrade, form: Form) -> str:

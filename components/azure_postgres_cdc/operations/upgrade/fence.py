@@ -16,6 +16,7 @@ from azure_postgres_cdc.operations.upgrade.context import Upgrade
 
 _SETTING = "default_transaction_read_only"
 _END_SECONDS = 10
+_CLOSING_SECONDS = 0.5
 
 _SET_FOR_DATABASE = """
 SELECT split_part(setting, '=', 2)
@@ -99,7 +100,7 @@ def hole_of(run: Upgrade, database: str) -> str:
                 f"{where}: prepared transactions {listed(prepared)}. Remedy: COMMIT PREPARED or "
                 "ROLLBACK PREPARED"
             )
-        writers = _writers(run, connection, database)
+        writers = _writers_left(run, connection, database, _CLOSING_SECONDS)
     if not writers:
         return ""
     shown = listed(text for _, text in writers)
@@ -179,6 +180,14 @@ def _end_writers(run: Upgrade, database: str) -> None:
             with explained(f"cannot end session {text}", remedy):
                 connection.execute("SELECT pg_terminate_backend(%s)", (pid,))
             run.say(f"fence: ended session {text}")
-        deadline = time.monotonic() + _END_SECONDS
-        while _writers(run, connection, database) and time.monotonic() < deadline:
-            time.sleep(0.1)
+        _writers_left(run, connection, database, _END_SECONDS)
+
+
+def _writers_left(
+    run: Upgrade, connection: Connection, database: str, seconds: float
+) -> list[tuple[int, str]]:
+    """Those that do not end within a moment: a session outlives its client a little."""
+    deadline = time.monotonic() + seconds
+    while (found := _writers(run, connection, database)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found

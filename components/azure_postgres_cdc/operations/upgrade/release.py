@@ -6,6 +6,7 @@ from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.upgrade import drain
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.fence import is_lifted, lift
+from azure_postgres_cdc.server_args import CREATE
 
 
 class Unfence:
@@ -47,13 +48,16 @@ def farewell(run: Upgrade) -> list[str]:
         f"{listed(form.slot for form in run.forms)} in the Streamkap app"
     )
     lines.append(
-        f"then: vacuumdb --all --analyze-in-stages (the new server has few statistics), and pulumi "
-        f"up, which changes nothing{_version_key(run)}"
+        f"then: vacuumdb --all --analyze-in-stages (the new server has few statistics), "
+        f"and {_last_words(run)}"
     )
     return lines
 
 
-def _version_key(run: Upgrade) -> str:
-    if run.stack.settings.server.management != "create":
-        return ""
-    return f" once server.create.version is {run.state.to}"
+def _last_words(run: Upgrade) -> str:
+    if run.stack.settings.server.management == CREATE:
+        return (
+            f"set server.create.version: {run.state.to}, then pulumi refresh, then pulumi up, "
+            "which changes nothing"
+        )
+    return "pulumi up, which changes nothing"

@@ -56,7 +56,7 @@ def take(run: Upgrade, step: Step) -> None:
                 f"{step.name}: done, and yet not true: somebody undoes it, or an earlier step does "
                 "not hold any more. Remedy: the same command again"
             )
-    run.say(f"{step.name}: ok. {step.evidence(run)}")
+    run.say(_line_of(run, step))
 
 
 def abort(run: Upgrade) -> bool:
@@ -106,7 +106,7 @@ def status(run: Upgrade) -> list[str]:
             lines.append(f"{step.name}: next")
             break
         else:
-            lines.append(f"{step.name}: ok. {step.evidence(run)}")
+            lines.append(_line_of(run, step))
     return lines
 
 
@@ -120,6 +120,12 @@ def begin(found: State | None, stack: str, version: int, to: int) -> State:
             f"Remedy: go on with --to {found.to}, or azure-postgres-cdc upgrade abort"
         )
     return found
+
+
+def _line_of(run: Upgrade, step: Step) -> str:
+    """A step that is true; never a green light where something before it was not proved."""
+    is_proved = not any(record.unproven for record in run.state.connectors.values())
+    return f"{step.name}: {'ok' if is_proved else 'NOT PROVED'}. {step.evidence(run)}"
 
 
 def _preflight(run: Upgrade) -> None:
