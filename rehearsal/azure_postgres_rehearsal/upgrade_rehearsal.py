@@ -99,12 +99,7 @@ _UNCHANGED = "0 changed"
 
 def run(project: Path, stack: str, to: int, console: Console) -> None:
     """Rehearse it; print a short table at the end. Raises NotProved where the proof fails."""
-    with Rehearsal(project, stack, major=FROM, settings=_without_tls(project, stack)) as rehearsal:
-        if rehearsal.management == CREATE:
-            raise RehearsalFailed(
-                f"stack {stack} makes its server, whose state an upgrade leaves behind. Remedy: a "
-                "stack with server.management existing or none"
-            )
+    with Rehearsal(project, stack, major=FROM, settings=_settings(project, stack)) as rehearsal:
         proof = _Play(rehearsal, to, console).perform()
     console.print(_summary(proof))
     faults = proof.faults(to)
@@ -113,13 +108,19 @@ def run(project: Path, stack: str, to: int, console: Console) -> None:
     console.print("No change is lost, and none is there twice; the second up changed nothing.")
 
 
-def _without_tls(project: Path, stack: str) -> dict[str, Any]:
-    """16 and 18 have no TLS here, and the command connects as the connector does."""
-    databases = settings_in(project, stack_file(project, stack)).get("databases", ())
+def _settings(project: Path, stack: str) -> dict[str, Any]:
+    """The stack's, without TLS: 16 and 18 have none here, and the command connects like the
+    connector. Raises RehearsalFailed where they cannot be rehearsed."""
+    found = settings_in(project, stack_file(project, stack))
+    if found["server"]["management"] == CREATE:
+        raise RehearsalFailed(
+            f"stack {stack} makes its server itself, of the version that it says. Remedy: a stack "
+            "with server.management existing or none"
+        )
     return {
         "databases": [
             {**database, "connector": {**database.get("connector", {}), "sslMode": "disable"}}
-            for database in databases
+            for database in found.get("databases", ())
         ]
     }
 
