@@ -20,6 +20,7 @@ try:
     from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
     from azure_postgres_rehearsal.rehearse import POLICIES, Wishes
     from azure_postgres_rehearsal.rehearse import rehearse as rehearse_stack
+    from azure_postgres_rehearsal.upgrade_proof import NotProved
 except ModuleNotFoundError as missing:
     sys.stderr.write(
         f"a rehearsal needs {missing.name}, which is not installed. Remedy: "
@@ -132,7 +133,7 @@ def upgrade(
     signal.signal(signal.SIGTERM, _interrupted)
     try:
         upgrade_rehearsal.run(_project(project), stack, to, Console(highlight=False))
-    except upgrade_rehearsal.NotProved as error:
+    except NotProved as error:
         _stop(str(error), 1)
     except PulumiFailed as error:
         _could_not_run(f"{error}: {error.outcome.text}")

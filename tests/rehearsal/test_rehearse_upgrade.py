@@ -12,7 +12,7 @@ from support import PROJECT
 
 from azure_postgres_rehearsal.consumer import Consumer
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.upgrade_rehearsal import Proof
+from azure_postgres_rehearsal.upgrade_proof import Proof
 
 HELD = Proof(
     before=400,
