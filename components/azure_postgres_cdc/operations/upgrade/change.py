@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azure_postgres_cdc.errors import CdcError, Unreachable
+from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.fence import hole_of
 from azure_postgres_cdc.operations.upgrade.plan import slots_of_others
@@ -42,12 +42,8 @@ def _is_over(run: Upgrade) -> bool:
         if run.is_upgraded:
             return True
         _check_fence(run)
-    except Unreachable:
-        return False
-    except CdcError as error:
-        if "terminating connection" in str(error) or "closed" in str(error):
-            return False  # it is shutting down at this very moment
-        raise
+    except (Unreachable, Passing):
+        pass  # it goes down, or comes up
     return False
 
 

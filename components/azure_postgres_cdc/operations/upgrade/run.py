@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from azure_postgres_cdc.errors import CdcError, Unreachable
+from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 from azure_postgres_cdc.operations.upgrade import drain, plan
 from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
 from azure_postgres_cdc.operations.upgrade.context import Step, Upgrade
@@ -149,7 +149,7 @@ def _wait_for_server(run: Upgrade) -> None:
     def answers() -> bool:
         try:
             run.version()
-        except Unreachable:
+        except (Unreachable, Passing):
             return False
         return True
 
