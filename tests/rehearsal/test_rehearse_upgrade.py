@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import pytest
+from rich.console import Console
 from support import PROJECT
 
 from azure_postgres_rehearsal.consumer import Consumer
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.upgrade_proof import Proof
+from azure_postgres_rehearsal.load_and_source import Source
+from azure_postgres_rehearsal.upgrade_proof import NotProved, Proof
+from azure_postgres_rehearsal.upgrade_rehearsal import run
 
 HELD = Proof(
     before=400,
@@ -61,6 +66,35 @@ def test_an_upgrade_under_load_loses_nothing() -> None:
         *("plan", "fence", "drain", "stop source", "drop slot", "upgrade", "recreate"),
         *("verify", "unfence"),
     ]
+
+
+@pytest.mark.full
+def test_a_slot_that_its_connector_makes_again_is_no_proof(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What the page warns of: it starts late, and what was written before is lost in silence."""
+    resume, calls = Source.resume, []
+
+    def late(source: Source) -> None:
+        calls.append(source)
+        if len(calls) == 2:  # after the upgrade
+            written = source.written()
+            while source.written() == written:
+                time.sleep(0.1)
+            with source._rehearsal.postgres.superuser("shop") as connection:
+                connection.execute("SELECT pg_drop_replication_slot(%s)", (source._slot,))
+                connection.execute(
+                    "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (source._slot,)
+                )
+        resume(source)
+
+    monkeypatch.setattr(Source, "resume", late)
+    with pytest.raises(NotProved) as caught:
+        run(PROJECT, "local", 18, Console(file=io.StringIO()))
+    assert re.search(r"pgbench wrote \d+ rows, \d+ were captured", str(caught.value))
+    assert "rows of the copy differ from the database" in str(caught.value)
+    assert "the second up: " in str(caught.value)
+    assert "streamkap_pgoutput_slot" in str(caught.value)
 
 
 def test_a_proof_that_holds_has_no_fault() -> None:
