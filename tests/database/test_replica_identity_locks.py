@@ -163,19 +163,30 @@ def test_many_tables_take_no_longer_than_with_psql(shop: Shop, count: int) -> No
         for identity in ("FULL", "DEFAULT")
         for number in range(1, count + 1)
     )
+
+    def psql() -> None:
+        subprocess.run(
+            [shop.server.tool("psql"), "-qX", "-v", "ON_ERROR_STOP=1"],
+            input=statements.encode(),
+            env=shop.server.client_environment(shop.name),
+            check=True,
+        )
+
+    def again() -> None:
+        assert managed.up() == []
+
+    with_psql, ours, nothing = [], [], []
+    for _ in range(3):  # what else the machine does only ever adds
+        with_psql.append(seconds(psql) / 2)
+        ours.append(seconds(managed.up))
+        assert not_full(shop) == []
+        nothing.append(seconds(again))
+        managed.destroy()
+    assert min(ours) < 2 * min(with_psql) + 0.3
+    assert min(nothing) < min(with_psql) + 0.3
+
+
+def seconds(action: Callable[[], object]) -> float:
     began = time.monotonic()
-    subprocess.run(
-        [shop.server.tool("psql"), "-qX", "-v", "ON_ERROR_STOP=1"],
-        input=statements.encode(),
-        env=shop.server.client_environment(shop.name),
-        check=True,
-    )
-    with_psql = (time.monotonic() - began) / 2
-    began = time.monotonic()
-    managed.up()
-    ours = time.monotonic() - began
-    assert not_full(shop) == []
-    assert ours < 2 * with_psql + 0.3
-    began = time.monotonic()
-    assert managed.up() == []
-    assert time.monotonic() - began < with_psql + 0.3
+    action()
+    return time.monotonic() - began
