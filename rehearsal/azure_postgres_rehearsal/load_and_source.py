@@ -102,12 +102,14 @@ class Source:
         self._stop.set()
         self._pool.shutdown()
 
-    def resume(self) -> None:
-        """Read on, in the background."""
+    def resume(self) -> str:
+        """Read on, in the background; from which LSN."""
         self._stop.clear()
         with self._login() as connection:
             self._look(connection)
+        begins = self.position
         self._reading = self._pool.submit(self._read)
+        return begins
 
     def stop(self) -> None:
         """End what it is at. Raises what has ended it before."""

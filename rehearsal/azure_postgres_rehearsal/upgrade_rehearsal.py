@@ -82,7 +82,9 @@ class _Play:
     def perform(self) -> Proof:
         rehearsal, proof = self._rehearsal, self._proof
         self._say(f"PostgreSQL {rehearsal.postgres.major} and Azure are up; pgbench -i; pulumi up")
-        pgbench(rehearsal, self._database, "--initialize", "--quiet").check_returncode()
+        filled = pgbench(rehearsal, self._database, "--initialize", "--quiet")
+        if filled.returncode:
+            raise RehearsalFailed(f"pgbench --initialize failed: {filled.stderr}")
         rehearsal.engine.up("--skip-preview", capture=True)
         with Source(rehearsal, self._form()) as source:
             with Load(rehearsal, self._database) as load:
@@ -149,8 +151,7 @@ class _Play:
         elif line.startswith("upgrade: upgrade the server") and self._rehearsal.management == NONE:
             self._rehearsal.postgres.upgrade(self._to)
         elif line.startswith("resume source:"):
-            source.resume()
-            self._proof.new_position = source.position
+            self._proof.new_position = source.resume()
 
     def _compare(self, consumer: Consumer) -> None:
         """The copy, row for row."""

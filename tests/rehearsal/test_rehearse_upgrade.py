@@ -75,7 +75,7 @@ def test_a_slot_that_its_connector_makes_again_is_no_proof(
     """What the page warns of: it starts late, and what was written before is lost in silence."""
     resume, calls = Source.resume, []
 
-    def late(source: Source) -> None:
+    def late(source: Source) -> str:
         calls.append(source)
         if len(calls) == 2:  # after the upgrade
             written = source.written()
@@ -86,7 +86,7 @@ def test_a_slot_that_its_connector_makes_again_is_no_proof(
                 connection.execute(
                     "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", (source._slot,)
                 )
-        resume(source)
+        return resume(source)
 
     monkeypatch.setattr(Source, "resume", late)
     with pytest.raises(NotProved) as caught:
