@@ -172,7 +172,9 @@ class Source:
                 with suppress(psycopg.errors.ObjectInUse):  # doctor is peeking
                     consumer.consume()
                 time.sleep(0.01)
-            consumer.drain()
+            # The run goes on meanwhile: it peeks, and drops the slot where nothing is left.
+            with suppress(psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+                consumer.drain()
 
     def _reads_from(self, connection: psycopg.Connection[tuple[Any, ...]]) -> Consumer:
         """The same copy, from another connection."""
