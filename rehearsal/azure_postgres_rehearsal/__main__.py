@@ -14,12 +14,13 @@ from rich.console import Console
 
 try:
     from azure_postgres_rehearsal import demo as demonstration
-    from azure_postgres_rehearsal import shown
+    from azure_postgres_rehearsal import shown, upgrade_rehearsal
     from azure_postgres_rehearsal.engine import PulumiFailed
     from azure_postgres_rehearsal.record import RecordUnreadable
     from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
     from azure_postgres_rehearsal.rehearse import POLICIES, Wishes
     from azure_postgres_rehearsal.rehearse import rehearse as rehearse_stack
+    from azure_postgres_rehearsal.upgrade_proof import NotProved
 except ModuleNotFoundError as missing:
     sys.stderr.write(
         f"a rehearsal needs {missing.name}, which is not installed. Remedy: "
@@ -28,6 +29,8 @@ except ModuleNotFoundError as missing:
     sys.exit(2)
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+rehearsals = typer.Typer()
+app.add_typer(rehearsals, name="rehearse")
 
 Project = Annotated[Path, typer.Option(help="The folder of Pulumi.yaml.")]
 Stack = Annotated[str, typer.Option(help="The stack to rehearse.")]
@@ -53,9 +56,12 @@ def up(project: Project = Path(), stack: Stack = "local", keep: Keep = False) ->
     _run(rehearse)
 
 
-@app.command()
+@rehearsals.callback(invoke_without_command=True)
 def rehearse(
-    stack: Annotated[str, typer.Option("--stack", "-s", help="The stack to rehearse.")],
+    context: typer.Context,
+    stack: Annotated[
+        str | None, typer.Option("--stack", "-s", help="The stack to rehearse.")
+    ] = None,
     project: Annotated[
         Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
     ] = None,
@@ -89,6 +95,10 @@ def rehearse(
 
     Exit status: 0 it would go through, 1 it would fail or a policy is violated, 2 could not run.
     """
+    if context.invoked_subcommand is not None:
+        return
+    if stack is None:
+        raise typer.BadParameter("--stack is needed: the stack to rehearse")
     signal.signal(signal.SIGTERM, _interrupted)
     console = Console(highlight=False)
     try:
@@ -106,9 +116,38 @@ def rehearse(
     raise typer.Exit(0 if story.is_fine else 1)
 
 
+@rehearsals.command()
+def upgrade(
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", help="A stack that captures pgbench's tables.")
+    ] = "local",
+    project: Annotated[
+        Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
+    ] = None,
+    to: Annotated[int, typer.Option(min=17, max=18, help="The version to upgrade 16 to.")] = 18,
+) -> None:
+    """Go through `azure-postgres-cdc upgrade run` with a real pg_upgrade, while pgbench writes.
+
+    Exit status: 0 no change is lost, 1 the proof does not hold, 2 could not run.
+    """
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        upgrade_rehearsal.run(_project(project), stack, to, Console(highlight=False))
+    except NotProved as error:
+        _stop(str(error), 1)
+    except PulumiFailed as error:
+        _could_not_run(f"{error}: {error.outcome.text}")
+    except (RehearsalFailed, OSError, RuntimeError, psycopg.Error) as error:
+        _could_not_run(str(error))
+
+
 def _could_not_run(reason: str) -> NoReturn:
+    _stop(reason, 2)
+
+
+def _stop(reason: str, status: int) -> NoReturn:
     typer.echo(f"azure-postgres-cdc: {' '.join(reason.split())}", err=True)
-    raise typer.Exit(2) from None
+    raise typer.Exit(status) from None
 
 
 def _project(given: Path | None) -> Path:

@@ -21,7 +21,7 @@ _PUBLISHED = """
 SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s ORDER BY 1, 2
 """
 _CHANGES = """
-SELECT data FROM pg_logical_slot_get_binary_changes(
+SELECT lsn::text, data FROM pg_logical_slot_get_binary_changes(
     %s, NULL, 10000, 'proto_version', '1', 'publication_names', %s)
 """
 
@@ -89,7 +89,15 @@ class Consumer:
         self._decoder = Decoder()
         self.captured: Counter[str] = Counter()
         """Changes by table."""
+        self.repeated = 0
+        """Changes that came again and were left out: a slot gives each at least once."""
         self.tables: dict[str, Table] = {}
+        self._known: set[tuple[str, str, str, Row | None]] = set()
+
+    def go_on(self, connection: Connection) -> None:
+        """Read on, on another connection; what it has so far stays."""
+        self._connection = connection
+        self._decoder = Decoder()
 
     def snapshot(self) -> int:
         """Copy every published table as it is now; how many rows that were."""
@@ -104,8 +112,8 @@ class Consumer:
         """Take what the slot has now, as far as 10,000 changes and more; how many were taken."""
         query = self._connection.execute(_CHANGES, (self._slot, f'"{self._publication}"'))
         messages = query.fetchall()
-        for (message,) in messages:
-            self._apply(self._decoder.decode(bytes(message)))
+        for position, message in messages:
+            self._apply(position, self._decoder.decode(bytes(message)))
         return len(messages)
 
     def drain(self) -> None:
@@ -113,12 +121,18 @@ class Consumer:
         while self.consume():
             pass
 
-    def _apply(self, change: Change | Truncation | None) -> None:
+    def _apply(self, position: str, change: Change | Truncation | None) -> None:
         if isinstance(change, Truncation):
             for relation in change.relations:
                 self.tables[_name(relation)].clear()
         elif change is not None:
             name = _name(change.relation)
+            # By LSN and row: the rows of one COPY may share an LSN.
+            known = (position, name, change.kind, change.new or change.old)
+            if known in self._known:
+                self.repeated += 1
+                return
+            self._known.add(known)
             self.captured[name] += 1
             self.tables[name].apply(change)
 

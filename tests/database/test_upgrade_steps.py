@@ -14,6 +14,7 @@ from tests.database.doctor_support import ready_connector as ready_connector
 from tests.database.slot_support import create, drop, reader
 from tests.database.upgrade_support import LATER, as_app, let_write, said, upgrade_of
 
+from azure_postgres_cdc.database import slot_catalog
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.upgrade import drain
 from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
@@ -268,6 +269,17 @@ def test_source_that_is_not_stopped(run: Upgrade, connector: Connector) -> None:
     run.patience = 5
     StopSource().make_true(run)
     assert StopSource().is_true(run)
+
+
+def test_source_that_comes_back_before_the_peek(
+    run: Upgrade, connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drained(run, connector)
+    with run.connect(connector.form.database) as connection:
+        before = slot_catalog.find(connection, connector.slot)
+    with reader(connector.shop, connector.slot):
+        monkeypatch.setattr(slot_catalog, "find", lambda _connection, _name: before)
+        assert "is still read by its connector" in drain.unread(run, connector.form)
 
 
 def test_writes_that_went_on(run: Upgrade, connector: Connector) -> None:

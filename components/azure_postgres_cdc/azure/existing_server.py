@@ -19,6 +19,8 @@ class ExistingServerProvider(CdcProvider):
     """Looks the server up at every preview and every up. Changes nothing."""
 
     identity = ("subscription", "resourceGroup", "serverName")
+    # For the policies. Whoever has upgraded the server has nothing to `up` because of that.
+    only_looked_at = ("version",)
 
     def resolve(self, olds: Props, news: Props) -> Props:  # noqa: ARG002
         _check_name(news["serverName"])

@@ -103,12 +103,18 @@ def unread(run: Upgrade, form: Form) -> str:
     """What the stopped connector has not got, in a line; empty where nothing is left."""
     with run.connect(form.database) as connection:
         slot = slot_catalog.find(connection, form.slot)
+        read_on = f"{_still_read(form)}. Remedy: stop the source in the Streamkap app"
         if slot is not None and slot.active:
-            return f"{_still_read(form)}. Remedy: stop the source in the Streamkap app"
+            return read_on
         if slot is None or slot.invalidated or run.record(form).unproven:
             return ""
-        with explained(f"cannot peek at replication slot {form.slot}"):
-            found = rows(connection, _UNREAD, form.slot, quoted_list(form.publication))
+        try:
+            with explained(f"cannot peek at replication slot {form.slot}"):
+                found = rows(connection, _UNREAD, form.slot, quoted_list(form.publication))
+        except CdcError as error:
+            if "[55006]" in str(error):  # its connector has come back since it was looked at
+                return read_on
+            raise
         changes = [data for data in map(bytes, found) if not _is_ours(connection, form, data)]
     if not changes:
         return ""
