@@ -356,6 +356,12 @@ def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[s
 
 def settings_in(project: Path, file: Path) -> dict[str, Any]:
     """The project's settings in a stack's file by key, without the encrypted ones."""
+    if not file.is_file():
+        stacks = sorted(other.name.split(".")[1] for other in file.parent.glob("Pulumi.?*.yaml"))
+        raise RehearsalFailed(
+            f"there is no {file.name} in {file.parent}. Remedy: check --stack; there are "
+            f"{', '.join(stacks) or 'none'}"
+        )
     found = config_of(project, file)
     settings = {key: value for key, value in found.items() if not is_encrypted(value)}
     missing = [key for key in _NEEDED if not settings.get(key)]

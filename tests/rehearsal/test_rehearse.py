@@ -327,3 +327,10 @@ def test_a_server_that_the_stack_makes_is_made_before_the_change(project: Path) 
     assert 'ALTER PUBLICATION "streamkap_pub" DROP TABLE ONLY "public"."customers"' in said
     assert "0 Azure operations, 0 restarts" in said
     assert "create" not in said.partition("resources")[2].partition("statements")[0]
+
+
+def test_a_stack_that_is_not_there_is_one_line_with_those_that_are(project: Path) -> None:
+    result = tool("rehearse", "--stack", "nope", cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("azure-postgres-cdc: there is no Pulumi.nope.yaml in ")
+    assert result.stderr.endswith("Remedy: check --stack; there are dev, local, prod, staging\n")
