@@ -190,20 +190,12 @@ class Stand:
         """What every process that has ended and every one of PostgreSQL's has worked so far."""
         time.sleep(0.2)  # until PostgreSQL has seen that its clients are gone
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        postmaster = psutil.Process(
-            int((self.server.data_dir / "postmaster.pid").read_text().split()[0])
-        )
-        ended, running = (
-            postmaster.cpu_times(),
-            [item.cpu_times() for item in postmaster.children()],
-        )
-        return (
-            used.ru_utime
-            + used.ru_stime
-            + ended.children_user
-            + ended.children_system
-            + sum(times.user + times.system for times in running)
-        )
+        pid = int((self.server.data_dir / "postmaster.pid").read_text().split()[0])
+        postmaster = psutil.Process(pid)
+        ended = postmaster.cpu_times()
+        running = [item.cpu_times() for item in postmaster.children()]
+        done = used.ru_utime + used.ru_stime + ended.children_user + ended.children_system
+        return done + sum(times.user + times.system for times in running)
 
     def make_tables(self, database: str, count: int) -> list[str]:
         """Tables with a key in the schema app, all of them at once."""
