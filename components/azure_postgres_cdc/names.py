@@ -75,12 +75,6 @@ def unquoted(text: str) -> str:
     return text[1:-1].replace('""', '"') if text.startswith('"') else text
 
 
-def plain_table(text: str) -> str:
-    """A table's name as connectors spell it: `schema.table` without SQL's quotes."""
-    table = TableName.parse(text)
-    return f"{table.schema}.{table.name}"
-
-
 class TableName(NamedTuple):
     """A table, always with its schema.
 
@@ -103,6 +97,11 @@ class TableName(NamedTuple):
     def identifier(self) -> sql.Identifier:
         """For SQL statements."""
         return sql.Identifier(self.schema, self.name)
+
+    @property
+    def plain(self) -> str:
+        """As connectors spell it: without SQL's quotes."""
+        return f"{self.schema}.{self.name}"
 
     def __str__(self) -> str:
         return f"{quoted(self.schema)}.{quoted(self.name)}"

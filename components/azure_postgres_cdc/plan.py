@@ -25,7 +25,6 @@ from azure_postgres_cdc.names import (
     SIGNAL_TABLE,
     TableName,
     identifier_fault,
-    plain_table,
     quoted,
     slot_fault,
 )
@@ -136,7 +135,7 @@ class Plan:
         """
         own = set(map(str, self.own_tables))
         names = [name for name in unpack(published) or () if name not in own]
-        return bulk_upload(plain_table(name) if '"' in name else name for name in names)
+        return bulk_upload(TableName.parse(name).plain if '"' in name else name for name in names)
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:

@@ -99,17 +99,12 @@ def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName
     return {
         table
         for table, start in since.items()
-        if max(literal.get(_plain(table), 0), literal.get(str(table), 0)) > start
+        if max(literal.get(table.plain, 0), literal.get(str(table), 0)) > start
         or any(
-            transaction > start and pattern.fullmatch(_plain(table))
+            transaction > start and pattern.fullmatch(table.plain)
             for transaction, pattern in patterns
         )
     }
-
-
-def _plain(table: TableName) -> str:
-    """As Debezium names a table: without quotes."""
-    return f"{table.schema}.{table.name}"
 
 
 def _collections(data: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import within_reach
 from azure_postgres_cdc.dynamic import CdcProvider, warn
@@ -20,11 +21,10 @@ SELECT o.rolname, n.nspname, c.relname
 FROM pg_class c
 JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_roles o ON o.oid = c.relowner
+LEFT JOIN pg_roles r ON r.rolname = %s
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
   -- In this order: to look up what may be done with ten thousand tables takes its time.
-  AND CASE WHEN o.rolname = ANY(%s) THEN false ELSE NOT coalesce(
-      has_table_privilege((SELECT oid FROM pg_roles WHERE rolname = %s), c.oid, 'SELECT'), false)
-      END
+  AND CASE WHEN o.rolname = ANY(%s) THEN false ELSE {is_closed} END
   -- What an extension has made is the extension's to grant.
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass
                   AND d.objid = c.oid AND d.deptype = 'e')
@@ -75,7 +75,8 @@ def _out_of_reach(connection: Connection, schemas: Sequence[str], role: str) -> 
     """For each owner: its tables, the statement that is needed, and who may run it."""
     reach = list(within_reach(connection))
     owned: dict[str, list[TableName]] = {}
-    for owner, schema, name in rows(connection, _OUT_OF_REACH, list(schemas), reach, role):
+    query = _OUT_OF_REACH.format(is_closed=tables.IS_CLOSED)
+    for owner, schema, name in rows(connection, query, role, list(schemas), reach):
         owned.setdefault(owner, []).append(TableName(schema, name))
     who = dict(rows(connection, _WHO_MAY, list(owned)))
     administrator = quoted(connection.info.user)

@@ -156,7 +156,7 @@ def form_tables(subject: Subject) -> Result | None:
     found = subject.published
     if found is None or not subject.form.tables:
         return None
-    now = {_plain(table) for table in _members(subject, found) - subject.form.own_tables}
+    now = {table.plain for table in _members(subject, found) - subject.form.own_tables}
     then = set(subject.form.tables)
     differences = [
         *(f"{name} is published and not in the form" for name in sorted(now - then)),
@@ -176,7 +176,3 @@ def _partitioned(subject: Subject) -> bool:
 
 def _kinds(kinds: Iterable[str]) -> str:
     return ", ".join(sorted(kinds)).upper()
-
-
-def _plain(table: TableName) -> str:
-    return f"{table.schema}.{table.name}"
