@@ -18,8 +18,9 @@ from tests.database.test_upgrade_steps import drained, refusal, write
 from tests.database.upgrade_support import LATER, said, upgrade_of
 from typer.testing import CliRunner, Result
 
-from azure_postgres_cdc.operations import cli
+from azure_postgres_cdc.operations import cli, command_line
 from azure_postgres_cdc.operations.findings import State as Health
+from azure_postgres_cdc.operations.upgrade import cli as upgrade_cli
 from azure_postgres_cdc.operations.upgrade import commands, plan
 from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade import state as records
@@ -343,7 +344,7 @@ def test_status_is_seen_on_the_server(dropped: Upgrade, connector: Connector) ->
 def test_commands_and_how_they_end(
     connector: Connector, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli, "load", lambda *_: connector.stack())
+    monkeypatch.setattr(upgrade_cli, "load", lambda *_: connector.stack())
     to = str(connector.shop.server.major)
 
     def called(command: str, *options: str) -> Result:
@@ -353,17 +354,17 @@ def test_commands_and_how_they_end(
 
     file = str(tmp_path / "state.json")
     blocked = called("plan", "--to", to)
-    assert blocked.exit_code == cli.FAILED
+    assert blocked.exit_code == command_line.FAILED
     assert "that is no upgrade" in blocked.stdout
     stopped = called("run", "--to", to, "--state", file)
-    assert stopped.exit_code == cli.COULD_NOT_RUN
+    assert stopped.exit_code == command_line.COULD_NOT_RUN
     assert stopped.stderr.startswith("azure-postgres-cdc: nothing was begun. version path:")
     if connector.shop.server.major == 18:
         return
     assert called("plan", "--to", "18").exit_code == 0
     options = "--to", "18", "--state", file, "--read-only-database", "--wait", "0"
     waiting = called("run", *options)
-    assert waiting.exit_code == cli.COULD_NOT_RUN
+    assert waiting.exit_code == command_line.COULD_NOT_RUN
     assert f"slot {connector.slot} is not drained" in waiting.stderr
     assert called("status", "--state", file).stdout.endswith("drain: next\n")
     back = called("abort", "--state", file)

@@ -17,7 +17,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.operations import cli, doctor
+from azure_postgres_cdc.operations import cli, command_line, doctor
 from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations.checks import CHECKS, name_of, server
 from azure_postgres_cdc.operations.findings import Finding, Report, State, worst
@@ -91,7 +91,7 @@ def run(*arguments: str) -> Result:
 
 def one_line(result: Result) -> str:
     """What a command that could not run says."""
-    assert result.exit_code == cli.COULD_NOT_RUN
+    assert result.exit_code == command_line.COULD_NOT_RUN
     assert result.stdout == ""
     assert result.stderr.count("\n") == 1
     assert PASSWORD not in result.stderr
@@ -252,7 +252,7 @@ def test_snapshot_on_a_server_out_of_reach(project: Project) -> None:
 )
 def test_wrong_call(call: tuple[str, ...]) -> None:
     result = run(*call)
-    assert result.exit_code == cli.COULD_NOT_RUN
+    assert result.exit_code == command_line.COULD_NOT_RUN
     assert "Traceback" not in result.output
 
 
@@ -298,7 +298,7 @@ def test_exit_status(
 def test_json_is_all_that_is_on_standard_output(project: Project) -> None:
     """The server is out of reach, which is a finding: doctor itself could run."""
     result = run("doctor", "--stack", "prod", "--project", str(project()), "--json")
-    assert result.exit_code == cli.FAILED
+    assert result.exit_code == command_line.FAILED
     answer = json.loads(result.stdout)
     reason = answer["findings"][0]["evidence"]
     assert reason.startswith("cannot connect to database shop on 127.0.0.1:1 as streamkap_user: ")
