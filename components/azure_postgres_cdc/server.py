@@ -10,6 +10,7 @@ import pulumi
 import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.adoption import Adoption
 from azure_postgres_cdc.azure import new_server
 from azure_postgres_cdc.azure.alerts import alerts, alerts_of
 from azure_postgres_cdc.azure.existing_server import ExistingServer
@@ -93,6 +94,7 @@ class CdcServer(pulumi.ComponentResource):
         self._name = name
         self.users = users_of(args)
         self.turns = Turns()
+        self._adoption = Adoption()
         self.connection: ConnectionArgs = args["connection"]
         self.database = args.get("database", DEFAULT_DATABASE)
         in_effect = self._in_effect(args) if args["management"] == NONE else self._manage(args)
@@ -102,7 +104,7 @@ class CdcServer(pulumi.ComponentResource):
         self.read_all_data = args.get("readAllData", ())
         self.roles = self._roles(args, ready)
         if "keyVault" in args:
-            password_secrets(name, args["keyVault"], self.roles.passwords, parent=self)
+            password_secrets(name, args["keyVault"], self.roles.passwords, self, self._adoption)
         self.register_outputs({"host": self.connection["host"], "users": sorted(self.users)})
 
     def _roles(self, args: CdcServerArgs, after: pulumi.Resource) -> ConnectorRoles:
@@ -112,7 +114,7 @@ class CdcServer(pulumi.ComponentResource):
             f"{self._name}-logins",
             self.connection,
             self.database,
-            [*self.users],
+            self.users,
             former,
             self.login,
             self.read_all_data,
@@ -125,6 +127,7 @@ class CdcServer(pulumi.ComponentResource):
             self.provider,
             parent=self,
             depends_on=[logins],
+            adoption=self._adoption.role(self.connection, self.database),
             former_users=former,
             login=self.login,
             read_all_data=self.read_all_data,
@@ -248,6 +251,7 @@ class CdcServer(pulumi.ComponentResource):
             self._password_of_new_server(),
             public=public,
             parent=self,
+            adoption=self._adoption,
         )
         size = float(create.get("storageGiB", new_server.DEFAULT_STORAGE_GIB))
         private = "subnet" in create or not public
@@ -269,7 +273,7 @@ class CdcServer(pulumi.ComponentResource):
             return after
         create, group = args["create"], args["resourceGroup"]
         after = new_server.administrators(
-            self._name, group, args["serverName"], create, self, after
+            self._name, group, args["serverName"], create, self, after, self._adoption
         )
         if "privateEndpoint" in create:
             after = private_endpoint(
@@ -280,6 +284,7 @@ class CdcServer(pulumi.ComponentResource):
                 create.get("location"),
                 parent=self,
                 after=after,
+                adoption=self._adoption,
             )
         return after
 
@@ -300,7 +305,15 @@ class CdcServer(pulumi.ComponentResource):
         wanted = args["alerts"]
         standby = args.get("create", {}).get("highAvailability", "Disabled") != "Disabled"
         declared = alerts_of(wanted, server.storage_gib, slot_sync=standby)
-        alerts(self._name, server.id, args["resourceGroup"], wanted, declared, parent=self)
+        alerts(
+            self._name,
+            server.id,
+            args["resourceGroup"],
+            wanted,
+            declared,
+            parent=self,
+            adoption=self._adoption,
+        )
 
     def _password_of_new_server(self) -> pulumi.Input[str]:
         """With Entra alone nobody logs in with it, but Azure wants the server to have one."""

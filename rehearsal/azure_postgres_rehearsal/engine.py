@@ -91,7 +91,7 @@ class Engine:
         install_plugins(folder / "home")
         self._run_quietly("stack", "init", stack)
         for key, value in secret_settings.items():
-            self._run_quietly("config", "set", "--secret", self._key(key), stdin=value)
+            self.set_secret(key, value)
 
     # Commands
 
@@ -127,11 +127,19 @@ class Engine:
         found: dict[str, Any] = json.loads(self._run_quietly("stack", "export"))
         return found
 
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        """Put another state in its place, as it was exported."""
+        self._run_quietly("stack", "import", "--force", stdin=json.dumps(state))
+
     def set_config(self, key: str, value: object) -> None:
         """Change a setting of the rehearsed stack, as an edit of its file would."""
         content = yaml.safe_load(self._stack_file.read_text())
         content["config"][self._key(key)] = value
         self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Change a secret setting, as `pulumi config set --secret` does."""
+        self._run_quietly("config", "set", "--secret", self._key(key), stdin=value)
 
     def set_settings(self, settings: Mapping[str, object]) -> None:
         """Replace every setting of the project but its secrets."""

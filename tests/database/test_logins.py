@@ -23,7 +23,13 @@ def user(shop: Shop) -> Iterator[str]:
 
 
 def logins(shop: Shop, *users: str, **inputs: Any) -> Managed:
-    defaults = {"bypassRls": False, "walSenderTimeout": False, "readAllData": False}
+    memberships = inputs.pop("memberships", {user: [] for user in users})
+    defaults = {
+        "bypassRls": False,
+        "walSenderTimeout": False,
+        "readAllData": False,
+        "memberships": memberships,
+    }
     return shop.managed(
         ConnectorLoginsProvider(), users=list(users), **{"formerUsers": [], **defaults, **inputs}
     )
@@ -111,3 +117,53 @@ def test_timeout_of_a_login_that_is_gone_is_no_obstacle(shop: Shop, user: str) -
     shop.run(f"DROP ROLE {user}")
     managed.destroy()
     assert timeout(shop, user) == []
+
+
+# Adoption
+
+
+def test_roles_that_are_there_are_listed_with_what_differs(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(
+        f"CREATE ROLE {user}_group LOGIN",
+        f"CREATE ROLE {user}_other",
+        f"GRANT {user}_other TO {user}",
+    )
+    try:
+        managed = logins(shop, user, memberships={user: [f"{user}_group"], f"{user}_group": []})
+        managed.check()
+        assert capfd.readouterr().err.splitlines() == [
+            f"login {user} is there already, and is adopted; brought in line: gets REPLICATION; "
+            f"becomes a member of {user}_group; is no longer a member of {user}_other; "
+            "gets the stack's password, without which its connector is locked out (give its own "
+            "as connectorPassword to keep it)",
+            f"role {user}_group is there already, and is adopted; brought in line: loses LOGIN",
+        ]
+        managed.up()
+        capfd.readouterr()
+        assert managed.preview() == []
+        assert capfd.readouterr().err == ""
+    finally:
+        shop.run(f"DROP ROLE {user}_group", f"DROP ROLE {user}_other")
+
+
+def test_role_that_the_administrator_may_not_change_is_refused_before_anything_is(
+    shop: Shop,
+) -> None:
+    name = f"stranger_{shop.name}"
+    shop.run(f"CREATE ROLE {name} LOGIN", superuser=True)
+    try:
+        managed = logins(shop, name)
+        if int(shop.value("SHOW server_version_num")) < 160000:  # CREATEROLE is enough there
+            managed.check()
+            return
+        assert managed.refusal() == (
+            f"the role {name} is there already, made by another one, and the administrator "
+            f"cdc_admin may not change it. Remedy: have a role that may run: GRANT {name} TO "
+            "cdc_admin WITH ADMIN OPTION; or choose other names (server.user, server.role)"
+        )
+        shop.run(f"GRANT {name} TO cdc_admin WITH ADMIN OPTION", superuser=True)
+        managed.check()
+    finally:
+        shop.run(f"DROP ROLE {name}", superuser=True)

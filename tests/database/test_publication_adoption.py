@@ -69,10 +69,6 @@ def test_publication_that_fits_is_adopted(shop: Shop) -> None:
             "it lacks public.a; it also holds public.c.",
         ),
         (
-            "FOR TABLE public.a, public.b",
-            "publish_via_partition_root is false, needed true.",
-        ),
-        (
             "FOR TABLE public.a, public.b"
             " WITH (publish = 'insert, delete', publish_via_partition_root = true)",
             "publish is insert, delete, needed insert, update, delete, truncate.",
@@ -92,6 +88,37 @@ def test_publication_that_differs_is_refused_and_left_alone(
     )
     assert f"{difference} Remedy: alter or drop it by hand, or choose another name" in text
     assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
+
+
+@pytest.mark.usefixtures("tables")
+def test_what_makes_no_difference_to_a_connector_is_brought_in_line_in_place(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The page's script knows neither publish_via_partition_root nor a heartbeat table."""
+    shop.run("CREATE PUBLICATION streamkap_pub FOR TABLE public.a, public.b")
+    oid = shop.value("SELECT oid FROM pg_publication")
+    managed = publication(shop, listed("public.a", "public.b"), ownTables=[SIGNAL])
+    managed.up()
+    assert capfd.readouterr().err.splitlines()[0] == (
+        f"publication streamkap_pub of database {shop.name} is there already, and is adopted; "
+        f"brought in line in place: it lacks {SIGNAL}; "
+        "publish_via_partition_root is false, needed true"
+    )
+    assert shop.rows("SELECT oid, pubviaroot FROM pg_publication") == [(oid, True)]
+    assert shop.published() == ["public.a", "public.b", SIGNAL]
+    assert managed.outputs["needsSnapshot"] == "{}"
+    assert (managed.refresh(), managed.preview()) == ([], [])
+
+
+@pytest.mark.usefixtures("tables")
+def test_partition_root_matters_where_a_captured_table_has_partitions(shop: Shop) -> None:
+    shop.run(
+        "CREATE TABLE public.parted (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE PUBLICATION streamkap_pub FOR TABLE public.a, public.parted",
+    )
+    managed = publication(shop, listed("public.a", "public.parted"))
+    assert "it differs: publish_via_partition_root is false, needed true" in managed.refusal()
+    assert shop.value("SELECT pubviaroot FROM pg_publication") is False
 
 
 @pytest.mark.usefixtures("tables")

@@ -101,3 +101,43 @@ def test_connector_s_password_is_in_the_vault_and_opens_the_database(example: Ex
     password = rehearsal.vault.value("psql-shop-entra-streamkap-user")
     with rehearsal.postgres.connect("shop", "streamkap_user", password) as connection:
         assert connection.execute("SELECT count(*) FROM public.orders").fetchone() == (0,)
+
+
+def forget_from(rehearsal: Rehearsal, kind: str) -> None:
+    """The state that an `up` leaves which was killed before the first of this kind was recorded."""
+    state = rehearsal.engine.state()
+    resources = state["deployment"]["resources"]
+    first = next(index for index, item in enumerate(resources) if kind in item["type"])
+    state["deployment"]["resources"] = resources[:first]
+    rehearsal.engine.set_state(state)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", ["entra", "private-endpoint"], indirect=True)
+def test_up_that_was_killed_is_taken_up_with_what_it_made_in_azure(example: Example) -> None:
+    rehearsal = example.rehearsal
+    made = {resource["urn"] for resource in rehearsal.engine.state()["deployment"]["resources"]}
+    for kind in ("ActionGroup", "dbforpostgresql:Server", "MetricAlert", "FirewallRule", "Role"):
+        if any(kind in urn for urn in made):
+            forget_from(rehearsal, kind)
+            restarts = rehearsal.azure.journal.restarts
+            again = rehearsal.up(capture=True)
+            assert again.operations["import"] >= 2, again.text
+            assert rehearsal.azure.journal.restarts == restarts
+            state = rehearsal.engine.state()["deployment"]["resources"]
+            assert {resource["urn"] for resource in state} == made
+            assert rehearsal.up(capture=True).changed == 0
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", ["create"], indirect=True)
+def test_server_of_that_name_that_differs_is_somebody_else_s(example: Example) -> None:
+    rehearsal = example.rehearsal
+    forget_from(rehearsal, "dbforpostgresql:Server")
+    server = rehearsal.settings["server"]
+    create = server["create"] | {"backupRetentionDays": 21}
+    rehearsal.engine.set_config("server", server | {"create": create})
+    outcome = rehearsal.engine.up("--skip-preview", capture=True, check=False)
+    assert outcome.returncode != 0
+    assert "cannot create already existing resource" in outcome.text
+    assert "import" not in outcome.operations

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, NotRequired, TypedDict
 
 import pulumi
 
+from azure_postgres_cdc.adoption import Adoption
+
 if TYPE_CHECKING:
     # Elsewhere imported where it is used: a run that manages no server does without.
     from pulumi_azure_native import monitor
@@ -158,12 +160,15 @@ def alerts(
     args: AlertsArgs,
     declared: Sequence[Alert],
     parent: pulumi.Resource,
+    adoption: Adoption,
 ) -> Mapping[str, monitor.MetricAlert]:
     """Declare the alerts, all of them with one action group."""
     from pulumi_azure_native import monitor
 
     child = pulumi.ResourceOptions(parent=parent)
-    told = args.get("actionGroup") or _action_group(prefix, resource_group, args, child)
+    told = args.get("actionGroup") or _action_group(
+        prefix, resource_group, args, adoption.azure(child, "actionGroupName")
+    )
     return {
         item.name: monitor.MetricAlert(
             f"{prefix}-alert-{item.name}",
@@ -178,7 +183,7 @@ def alerts(
             window_size=item.window,
             criteria=_criteria(item),
             actions=[{"action_group_id": told}],
-            opts=child,
+            opts=adoption.azure(child, "ruleName"),
         )
         for item in declared
     }
@@ -188,7 +193,7 @@ def _action_group(
     prefix: str,
     resource_group: pulumi.Input[str],
     args: AlertsArgs,
-    child: pulumi.ResourceOptions,
+    opts: pulumi.ResourceOptions,
 ) -> pulumi.Output[str]:
     from pulumi_azure_native import monitor
 
@@ -204,7 +209,7 @@ def _action_group(
             {"name": address, "email_address": address, "use_common_alert_schema": True}
             for address in args.get("emails", ())
         ],
-        opts=child,
+        opts=opts,
     ).id
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from azure_postgres_cdc.adoption import Adoption
+
 if TYPE_CHECKING:
     # Elsewhere imported where it is used: a run that manages no server does without.
     from pulumi_azure_native import keyvault
@@ -34,6 +36,7 @@ def password_secrets(
     vault: str,
     passwords: Mapping[str, pulumi.Input[str]],
     parent: pulumi.Resource,
+    adoption: Adoption,
 ) -> dict[str, keyvault.Secret]:
     """Declare a secret for each login user: `<prefix>-<user>`, with hyphens for what else is in it.
 
@@ -50,7 +53,7 @@ def password_secrets(
             vault_name=name,
             resource_group_name=group,
             properties={"value": pulumi.Output.secret(password), "content_type": "text/plain"},
-            opts=pulumi.ResourceOptions(parent=parent),
+            opts=adoption.azure(pulumi.ResourceOptions(parent=parent), "vaultName", "secretName"),
         )
         for user, password in sorted(passwords.items())
     }

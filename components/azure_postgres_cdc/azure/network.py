@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc.adoption import Adoption
 from azure_postgres_cdc.azure.client import FlexibleServer
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError
@@ -181,6 +182,7 @@ def private_endpoint(
     *,
     parent: pulumi.Resource,
     after: pulumi.Resource,
+    adoption: Adoption,
 ) -> pulumi.Resource:
     """Declare a private endpoint and the DNS that makes the server's name lead to it.
 
@@ -202,10 +204,10 @@ def private_endpoint(
                 "group_ids": ["postgresqlServer"],
             }
         ],
-        opts=child,
+        opts=adoption.azure(child, "privateEndpointName"),
     )
     zone = args.get("privateDnsZone") or _private_dns_zone(
-        prefix, resource_group, args["subnet"], parent
+        prefix, resource_group, args["subnet"], parent, adoption
     )
     return network.PrivateDnsZoneGroup(
         f"{prefix}-private-endpoint-dns",
@@ -213,12 +215,16 @@ def private_endpoint(
         private_endpoint_name=endpoint.name,
         resource_group_name=resource_group,
         private_dns_zone_configs=[{"name": "postgresql", "private_dns_zone_id": zone}],
-        opts=child,
+        opts=adoption.azure(child, "privateEndpointName", "privateDnsZoneGroupName"),
     )
 
 
 def _private_dns_zone(
-    prefix: str, resource_group: pulumi.Input[str], subnet: str, parent: pulumi.Resource
+    prefix: str,
+    resource_group: pulumi.Input[str],
+    subnet: str,
+    parent: pulumi.Resource,
+    adoption: Adoption,
 ) -> pulumi.Output[str]:
     from pulumi_azure_native import privatedns
 
@@ -228,7 +234,7 @@ def _private_dns_zone(
         private_zone_name=PRIVATE_DNS_ZONE,
         resource_group_name=resource_group,
         location="global",
-        opts=child,
+        opts=adoption.azure(child, "privateZoneName"),
     )
     link = privatedns.VirtualNetworkLink(
         f"{prefix}-private-dns-link",
@@ -238,7 +244,7 @@ def _private_dns_zone(
         location="global",
         virtual_network={"id": network_of(subnet)},
         registration_enabled=False,
-        opts=child,
+        opts=adoption.azure(child, "privateZoneName", "virtualNetworkLinkName"),
     )
     # The zone answers for the network only once it is linked.
     return pulumi.Output.all(zone.id, link.id).apply(lambda ids: str(ids[0]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 import pulumi
 
+from azure_postgres_cdc.adoption import Adoption
 from azure_postgres_cdc.azure.network import PrivateEndpointArgs, network_of
 from azure_postgres_cdc.capabilities import azure_version_fault
 
@@ -132,6 +133,7 @@ def new_server(
     *,
     public: bool,
     parent: pulumi.Resource,
+    adoption: Adoption,
 ) -> dbforpostgresql.Server:
     """Declare the server. It is protected: deleting it deletes the data.
 
@@ -160,7 +162,10 @@ def new_server(
         location=args.get("location"),
         availability_zone=args.get("zone"),
         tags=args.get("tags"),
-        opts=pulumi.ResourceOptions(parent=parent, protect=True, ignore_changes=_LEFT_TO_AZURE),
+        opts=adoption.azure(
+            pulumi.ResourceOptions(parent=parent, protect=True, ignore_changes=_LEFT_TO_AZURE),
+            "serverName",
+        ),
     )
 
 
@@ -171,6 +176,7 @@ def administrators(
     args: CreateArgs,
     parent: pulumi.Resource,
     after: pulumi.Resource,
+    adoption: Adoption,
 ) -> pulumi.Resource:
     """Declare the administrators in Microsoft Entra, one after the other; returns the last."""
     from pulumi_azure_native import dbforpostgresql
@@ -185,7 +191,9 @@ def administrators(
             principal_name=item["name"],
             principal_type=item.get("type", "ServicePrincipal"),
             tenant_id=entra["tenantId"] if entra else None,
-            opts=pulumi.ResourceOptions(parent=parent, depends_on=[after]),
+            opts=adoption.azure(
+                pulumi.ResourceOptions(parent=parent, depends_on=[after]), "serverName", "objectId"
+            ),
         )
     return after
 

@@ -9,6 +9,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import role_adoption
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -21,6 +22,7 @@ from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
+READ_ALL_DATA = "pg_read_all_data"
 NO_LIMIT = -1
 _MOST_SECONDS = 2_147_483  # PostgreSQL counts milliseconds, in 31 bits
 
@@ -54,6 +56,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
     """Looks before any role is touched, and sees to it that the administrator may make them."""
 
     unsettled = ("administratorLacks",)
+    only_looked_at = ("memberships",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_to_drop(olds, news)
@@ -69,6 +72,8 @@ class ConnectorLoginsProvider(ConvergingProvider):
             if news["bypassRls"]:
                 _warn_where_bypassrls_may_be_refused(connection)
             _refuse_strangers(connection, olds, news)
+            if not olds:
+                role_adoption.announce(connection, news["memberships"], news["users"])
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
         return news | {"administratorLacks": lacks}
 
@@ -92,12 +97,14 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
         resource_name: str,
         connection: ConnectionArgs,
         database: str,
-        users: Sequence[str],
+        users: Mapping[str, Sequence[str]],
         former_users: Sequence[str],
         login: LoginArgs,
         read_all_data: Sequence[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`users`: each login with its group roles."""
+        groups = {role for roles in users.values() for role in roles}
         props = {
             "connection": connection_props(connection),
             "database": database,
@@ -106,6 +113,10 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
             "bypassRls": login.get("bypassRls", False),
             "walSenderTimeout": "walSenderTimeout" in login,
             "readAllData": bool(read_all_data),
+            "memberships": {
+                **{user: sorted(roles) for user, roles in users.items()},
+                **{role: [READ_ALL_DATA] if role in read_all_data else [] for role in groups},
+            },
         }
         super().__init__(ConnectorLoginsProvider(), resource_name, props, opts)
 

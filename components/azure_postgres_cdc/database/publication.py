@@ -19,6 +19,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.publication_adoption import check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     ALL_TABLES,
     IN_SCHEMAS,
@@ -28,7 +29,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     find,
     parsed,
 )
-from azure_postgres_cdc.database.publication_plan import check_adoption, planned, vanished
+from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
 from azure_postgres_cdc.driver import sql
@@ -71,12 +72,14 @@ class PublicationProvider(CdcProvider):
         ):
             found = find(connection, name)
             captured = _captured(connection, props)
+            filters = by_table(props["rowFilters"])
             with acting_for(connection, tables.owners_of(connection, captured)):
                 if found is None:
-                    filters = by_table(props["rowFilters"])
                     connection.execute(create_statement(name, wanted, filters))
                 else:
-                    check_adoption(props, found, wanted)
+                    check_adoption(connection, props, found, wanted, captured)
+                    for statement in alterations(name, found, wanted, filters):
+                        connection.execute(statement)
                 _make_readable(connection, props["role"], captured)
             needs = ledger.read(connection, name).needs_snapshot
         return props | {"needsSnapshot": needs}

@@ -11,6 +11,7 @@ from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
 from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.publication_adoption import announce, check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     Definition,
     by_table,
@@ -20,7 +21,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     texts,
 )
 from azure_postgres_cdc.database.publication_coverage import check_coverage
-from azure_postgres_cdc.database.publication_difference import difference, drift
+from azure_postgres_cdc.database.publication_difference import drift
 from azure_postgres_cdc.database.publication_replacement import needs_replacement
 from azure_postgres_cdc.database.publication_trial import try_out
 from azure_postgres_cdc.dynamic import Props, note, warn
@@ -47,21 +48,10 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     if olds and found:
         done = _to_do(connection, olds, news, found, wanted, captured)
     else:
-        done = {"toRepair": [], "toSnapshot": _adopted(connection, news, found, wanted)}
+        done = {"toRepair": [], "toSnapshot": _adopted(connection, news, found, wanted, captured)}
     for line in lines:
         note(line)
     return news | done
-
-
-def check_adoption(props: Props, found: Definition, wanted: Definition) -> None:
-    """Raise a CdcError where a publication that the stack did not make is another one."""
-    differences = difference(found, wanted)
-    if differences:
-        raise CdcError(
-            f"publication {quoted(props['name'])} of database {props['database']} is there "
-            f"already, this stack did not make it, and it differs: {'; '.join(differences)}. "
-            "Remedy: alter or drop it by hand, or choose another name"
-        )
 
 
 def vanished(props: Props) -> str:
@@ -159,12 +149,17 @@ def _check_writes(
 
 
 def _adopted(
-    connection: Connection, news: Props, found: Definition | None, wanted: Definition
+    connection: Connection,
+    news: Props,
+    found: Definition | None,
+    wanted: Definition,
+    captured: Collection[TableName],
 ) -> list[str]:
     """What an adopted publication's tables still need; nothing for one that is to be made."""
     if found is None:
         return []
-    check_adoption(news, found, wanted)
+    check_adoption(connection, news, found, wanted, captured)
+    announce(news, found, wanted)
     return sorted(ledger.read(connection, news["name"]).needs_snapshot)
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database.logins import LoginArgs
+from azure_postgres_cdc.database.logins import READ_ALL_DATA, LoginArgs
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 
 if TYPE_CHECKING:
     import pulumi_postgresql as postgresql
 
-READ_ALL_DATA = "pg_read_all_data"
 _PASSWORD_BYTES = 24
 
 
@@ -74,6 +73,7 @@ class ConnectorRoles:
         provider: postgresql.Provider,
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource],
+        adoption: pulumi.ResourceOptions,
         former_users: Sequence[str] = (),
         login: LoginArgs | None = None,
         read_all_data: Sequence[str] = (),
@@ -81,7 +81,10 @@ class ConnectorRoles:
         # Not at the top: the process that runs the dynamic resources above needs none of it.
         import pulumi_postgresql as postgresql
 
-        child = pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on])
+        child = pulumi.ResourceOptions.merge(
+            adoption,
+            pulumi.ResourceOptions(parent=parent, provider=provider, depends_on=[*depends_on]),
+        )
         login = login or {}
         groups = {
             name: postgresql.Role(
@@ -109,11 +112,12 @@ class ConnectorRoles:
                 connection_limit=login.get("connectionLimit"),
                 password=self.passwords.get(user),
                 roles=[groups[role].name for role in roles],
-                opts=pulumi.ResourceOptions(
-                    parent=parent,
-                    provider=provider,
-                    depends_on=[*depends_on, *(groups[role] for role in roles)],
-                    ignore_changes=["password", "roles"] if former else None,
+                opts=pulumi.ResourceOptions.merge(
+                    child,
+                    pulumi.ResourceOptions(
+                        depends_on=[groups[role] for role in roles],
+                        ignore_changes=["password", "roles"] if former else None,
+                    ),
                 ),
             )
         self.resources: list[pulumi.Resource] = [*groups.values(), *self.users.values()]

@@ -63,6 +63,11 @@ class ReplicationSlotProvider(CdcProvider):
                 broken = found.slot is not None and not found.slot.invalidated
                 return props | {"toDo": _ACCEPT if broken else _REPLACE}
             found = _without_acknowledged_doubt(found, props)
+            if found.slot is not None and not olds and props.get("createSlot", True):
+                note(
+                    f"replication slot {props['name']} is there already, and is adopted where it "
+                    f"stands, at {found.slot.position}"
+                )
             warn(_warnings(found, props))
             if news.get("record"):
                 _record(connection, props, found)

@@ -130,6 +130,11 @@ def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:
     return _described(connection, _IN_ORDER, names)
 
 
+def has_partitioned(connection: Connection, names: Iterable[TableName]) -> bool:
+    """Whether any of the tables is the root of partitions."""
+    return any(table.kind == "p" for table in describe(connection, names))
+
+
 def in_the_way(connection: Connection, names: Iterable[TableName]) -> list[Table]:
     """Only those that are no tables of the administrator's own: of ten thousand, hardly any."""
     return _described(connection, _NOT_PLAIN + _IN_ORDER, names)

@@ -156,7 +156,7 @@ class Servicer(provider_pb2_grpc.ResourceProviderServicer):
         self, request: provider_pb2.UpdateRequest, context: grpc.ServicerContext
     ) -> provider_pb2.UpdateResponse:
         (news, secrets), (olds, old_secrets) = decode(request.news), decode(request.olds)
-        for name in _top_level(request.ignoreChanges):
+        for name in _whole(request.ignoreChanges):
             news.pop(name, None)
             news |= {name: olds[name]} if name in olds else {}
         kind = _guarded(context, lambda: self._type(request.urn))
@@ -213,14 +213,15 @@ def _abort_half_made(
     context.abort(grpc.StatusCode.UNKNOWN, text)
 
 
-def _top_level(paths: Iterable[str]) -> set[str]:
-    return {path.split("[", 1)[0].split(".", 1)[0] for path in paths}
+def _whole(paths: Iterable[str]) -> set[str]:
+    """The ignored properties. Where only a part is, the engine has put its old value there."""
+    return {path for path in paths if not set(path) & set(".[")}
 
 
 def _diff_response(
     diff: Diff, old: Mapping[str, Any], new: Mapping[str, Any], ignored: Iterable[str]
 ) -> provider_pb2.DiffResponse:
-    skip = _top_level(ignored)
+    skip = _whole(ignored)
     changed = [name for name in diff.changed if name not in skip]
     replaces = [name for name in diff.replaces if name not in skip]
     kinds = provider_pb2.PropertyDiff.Kind

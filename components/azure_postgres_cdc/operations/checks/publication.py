@@ -101,7 +101,9 @@ def _differences(subject: Subject, found: Definition) -> Iterator[str]:
     more = set(found.publish).difference(asked.publish)
     if more:
         yield f"{_kinds(more)} is published, and not asked for"
-    if found.via_partition_root != asked.via_partition_root and _partitioned(subject):
+    if found.via_partition_root != asked.via_partition_root and tables.has_partitioned(
+        subject.connection, subject.captured
+    ):
         yield (
             "publish_via_partition_root is on, and not asked for"
             if found.via_partition_root
@@ -168,10 +170,6 @@ def form_tables(subject: Subject) -> Result | None:
         listed(differences, 5),
         "run pulumi up, and bring the connector's list of tables in the Streamkap app in line",
     )
-
-
-def _partitioned(subject: Subject) -> bool:
-    return any(table.kind == "p" for table in tables.describe(subject.connection, subject.captured))
 
 
 def _kinds(kinds: Iterable[str]) -> str:
