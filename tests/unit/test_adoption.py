@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pulumi
 import pytest
 
 from azure_postgres_cdc.adoption import is_same
@@ -12,7 +11,6 @@ from azure_postgres_cdc.adoption import is_same
 DECLARED: dict[str, Any] = {
     "location": "West Europe",
     "availabilityZone": "",
-    "administratorLoginPassword": pulumi.Output.secret("never shown"),
     "sku": {"name": "Standard_D2ds_v5", "tier": "GeneralPurpose"},
     "scopes": ["/subscriptions/s/resourceGroups/RG/providers/x"],
     "threshold": 80.0,
