@@ -187,8 +187,8 @@ class Engine:
         if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
             runtime["options"]["virtualenv"] = sys.prefix
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-        content = yaml.safe_load(source.read_text())
-        config = {key: value for key, value in content["config"].items() if not is_encrypted(value)}
+        given = namespaced(yaml.safe_load(source.read_text())["config"], self._namespace)
+        config = {key: value for key, value in given.items() if not is_encrypted(value)}
         for key, value in settings.items():
             config[self._key(key)] = value
         self._stack_file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
@@ -304,6 +304,11 @@ def stack_file(project: Path, stack: str) -> Path:
     description = yaml.safe_load((project / "Pulumi.yaml").read_text())
     folder: Path = project / description.get("stackConfigDir", ".")
     return folder / f"Pulumi.{stack}.yaml"
+
+
+def namespaced(config: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """A stack file's configuration; a key without a namespace is the project's, as for Pulumi."""
+    return {key if ":" in key else f"{project}:{key}": value for key, value in config.items()}
 
 
 def is_encrypted(value: object) -> bool:

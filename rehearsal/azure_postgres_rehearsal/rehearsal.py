@@ -20,7 +20,7 @@ from azure_postgres_rehearsal.azure_api import Authentication, EmulatedAzure, Fl
 from azure_postgres_rehearsal.azure_api.faults import Source
 from azure_postgres_rehearsal.azure_api.identities import RESOURCE
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, stack_file
+from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, namespaced, stack_file
 from azure_postgres_rehearsal.rebuilt_server import (
     RebuiltServer,
     nearest,
@@ -383,7 +383,7 @@ def config_of(project: Path, file: Path) -> dict[str, Any]:
     prefix = f"{description['name']}:"
     return {
         key.removeprefix(prefix): value
-        for key, value in (content.get("config") or {}).items()
+        for key, value in namespaced(content.get("config") or {}, description["name"]).items()
         if key.startswith(prefix)
     }
 

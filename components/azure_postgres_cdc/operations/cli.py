@@ -21,6 +21,8 @@ from azure_postgres_cdc.operations.command_line import (
     StackName,
     one_line,
 )
+from azure_postgres_cdc.operations.environments.cli import app as config
+from azure_postgres_cdc.operations.environments.cli import new_stack
 from azure_postgres_cdc.operations.findings import Report, State
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
@@ -35,6 +37,8 @@ app = typer.Typer(
 )
 
 app.add_typer(upgrade, name="upgrade")
+app.add_typer(config, name="config")
+app.command("new-stack")(new_stack)
 
 
 @app.command()

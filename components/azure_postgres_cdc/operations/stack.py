@@ -24,8 +24,9 @@ from azure_postgres_cdc.database.connection import ENTRA
 from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
 from azure_postgres_cdc.plan import Plan
+from azure_postgres_cdc.secret_settings import SECRETS, decoded
 from azure_postgres_cdc.server_args import NONE
-from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
+from azure_postgres_cdc.settings import Settings, parse
 
 PROJECT_FILE = "Pulumi.yaml"
 _BUILT_ENGINE = Path(".engine") / "bin" / "pulumi"
@@ -192,8 +193,8 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
 
     `was_up`: whether it has to have been.
     """
-    folder = _project(project)
-    description = _description(folder)
+    folder = project_folder(project)
+    description = description_of(folder)
     engine = _Engine(folder, name)
     outputs = engine.ask("stack", "output")
     config = engine.ask("config")
@@ -249,7 +250,7 @@ class _Engine:
         return answer
 
 
-def _project(given: Path | None) -> Path:
+def project_folder(given: Path | None) -> Path:
     """The folder of Pulumi.yaml: the given one, or the nearest upwards."""
     start = (given or Path.cwd()).resolve()
     for folder in (start,) if given else (start, *start.parents):
@@ -259,7 +260,8 @@ def _project(given: Path | None) -> Path:
     raise CdcError(f"{where}. Remedy: give the project's folder with --project")
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def description_of(folder: Path) -> dict[str, Any]:
+    """What Pulumi.yaml says. Raises a CdcError where it says nothing."""
     try:
         found = yaml.safe_load((folder / PROJECT_FILE).read_text())
     except yaml.YAMLError:
