@@ -158,7 +158,7 @@ class Engine:
         inherited = {
             key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)
         }
-        path = [str(Path(sys.prefix) / "bin"), *self._engine_path(), os.environ.get("PATH", "")]
+        path = [str(Path(sys.prefix) / "bin"), *engine_path(self._project)]
         return inherited | {
             "PATH": os.pathsep.join(path),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -171,10 +171,6 @@ class Engine:
             "PULUMI_DEBUG_COMMANDS": "1",
             **given,
         }
-
-    def _engine_path(self) -> list[str]:
-        built = self._project / ENGINE_BIN
-        return [str(built)] if (built / "pulumi").is_file() else []
 
     def _copy_project(self, settings: Mapping[str, Any]) -> None:
         (self.folder / "state").mkdir(parents=True)
@@ -242,6 +238,21 @@ class Engine:
                     process.kill()
                 raise
         return process.returncode, text or "", errors or ""
+
+
+def engine_path(project: Path) -> list[str]:
+    """Where pulumi is looked for: what `make setup` has built, PATH, Pulumi's own installer's.
+
+    Raises FileNotFoundError where it is nowhere.
+    """
+    built = [str(folder / ENGINE_BIN) for folder in (project, *project.parents)]
+    path = [*built, os.environ.get("PATH", ""), str(Path.home() / ".pulumi" / "bin")]
+    if shutil.which("pulumi", path=os.pathsep.join(path)) is None:
+        raise FileNotFoundError(
+            "pulumi is not on PATH. Remedy: put it there, or run make setup, or azure-postgres-cdc "
+            "install-engine, which downloads it"
+        )
+    return path
 
 
 def install_plugins(home: Path) -> None:

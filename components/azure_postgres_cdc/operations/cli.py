@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from azure_postgres_cdc.operations import doctor as diagnosis
+from azure_postgres_cdc.operations import engine
 from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations import snapshot as snapshots
 from azure_postgres_cdc.operations.command_line import (
@@ -109,6 +110,14 @@ def record(
         found = records.describe(read)
         records.write(found, file)
     typer.echo(records.summary(found, file))
+
+
+@app.command("install-engine")
+def install_engine() -> None:
+    """Download Pulumi's engine into ~/.pulumi, where there is none: its own installer does it."""
+    with one_line():
+        folder = engine.install()
+    typer.echo(f"pulumi is in {folder}; put that on PATH for pulumi itself")
 
 
 @app.command(
