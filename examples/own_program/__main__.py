@@ -1,13 +1,13 @@
-"""The orders team's own program: their on-call, their names, and a CDC source in it."""
+"""The orders team's own program: their on-call, their names, and two CDC sources in it."""
 
 import pulumi
 from pulumi_azure_native import monitor
 
-from azure_postgres_cdc import CdcServer, CdcSource
+from azure_postgres_cdc import CdcServer, CdcSource, ConnectionArgs, ConnectorArgs
 
 config = pulumi.Config()
 server = config.require_object("server")
-connection = config.require_object("connection")
+connection: ConnectionArgs = config.require_object("connection")
 databases = config.require_object("databases")
 
 # A resource of the team's own; what it puts out goes into ours as it is.
@@ -21,7 +21,22 @@ on_call = monitor.ActionGroup(
     email_receivers=[{"name": "orders", "email_address": "orders-on-call@example.com"}],
 )
 
-# The team's names for logins and roles: one of each for every database, each with its own slot.
+
+def team_names(database: str) -> ConnectorArgs:
+    """A login, a role, a publication and a slot for each database, called as this team does."""
+    return {
+        "capture": {"tables": captured[database]},
+        "user": f"cdc_{database}",
+        "role": f"cdc_{database}_reader",
+        "publication": f"cdc_{database}",
+        "slot": f"cdc_{database}",
+        "heartbeat": True,
+    }
+
+
+captured = {item["name"]: item["capture"]["tables"] for item in databases}
+connectors = {database: team_names(database) for database in captured}
+
 postgres = CdcServer(
     "orders-postgres",
     {
@@ -29,33 +44,20 @@ postgres = CdcServer(
         "resourceGroup": server["resourceGroup"],
         "serverName": server["name"],
         "connection": {**connection, "password": config.require_secret("adminPassword")},
-        "connectors": len(databases),
-        "users": {f"cdc_{item['name']}": [f"cdc_{item['name']}_reader"] for item in databases},
+        "connectors": len(connectors),
+        "users": {item["user"]: [item["role"]] for item in connectors.values()},
         "restart": "when-needed",
         "alerts": {"actionGroup": on_call.id},
     },
 )
 
-sources = {
-    item["name"]: CdcSource(
-        f"capture-{item['name']}",
-        {
-            "server": postgres,
-            "database": item["name"],
-            "connectors": [
-                {
-                    "capture": item["capture"],
-                    "user": f"cdc_{item['name']}",
-                    "role": f"cdc_{item['name']}_reader",
-                    "publication": f"cdc_{item['name']}",
-                    "slot": f"cdc_{item['name']}",
-                    "heartbeat": True,
-                }
-            ],
-        },
+sources = [
+    CdcSource(
+        f"capture-{database}",
+        {"server": postgres, "database": database, "connectors": [connector]},
     )
-    for item in databases
-}
+    for database, connector in connectors.items()
+]
 
 pulumi.export("onCall", on_call.id)
-pulumi.export("connectors", [form for source in sources.values() for form in source.connectors])
+pulumi.export("connectors", [form for source in sources for form in source.connectors])
