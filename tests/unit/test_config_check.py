@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.unit.environments_support import GOOD, Project, project_in
 
+from azure_postgres_cdc.operations.environments.engine_yaml import compose, construct
+
 PAGE = "docs/configuration.md has every key"
 BEGIN = "write the settings below config:, or start with azure-postgres-cdc new-stack"
 
@@ -189,3 +191,16 @@ def test_the_shipped_stacks_have_no_fault(monkeypatch: pytest.MonkeyPatch) -> No
     said = Project(root).run("config", "check", "--all")
     for stack in ("dev", "local", "prod", "staging"):
         assert f"stacks/Pulumi.{stack}.yaml: nothing is wrong" in said
+
+
+def test_values_are_read_as_the_engine_reads_them() -> None:
+    """What `pulumi config --json` of 3.220 has said of the same text."""
+    text = """\
+a: {x: 1}
+b: [yes, on, 22:00, 4:30:00, 0123, 0o17, 0x1F, 1_000, 1e3, ~, True, 1., +5, -, "1"]
+"""
+    node = compose(text)
+    assert node is not None
+    assert construct(node)["b"] == [
+        "yes", "on", "22:00", "4:30:00", 83, 15, 31, 1000, 1000.0, None, True, 1.0, 5, "-", "1",
+    ]  # fmt: skip
