@@ -110,6 +110,31 @@ def changed(line: str, to: str) -> str:
         ("# nothing\n", f"1: config: is missing. Remedy: {BEGIN}"),
         ("config:\n", f"1: config: is no mapping. Remedy: {BEGIN}"),
         (
+            changed("    user: cdc_admin", "    user: streamkap_user"),
+            "9: connection.user: 'streamkap_user' is the administrator; the connector needs its "
+            f"own names. Remedy: correct it here; {PAGE}",
+        ),
+        (
+            changed("    name: psql-1", "    name: psql-1\n    firewallRules: {a b: 192.0.2.1}"),
+            "8: server.firewallRules.a b: firewall rule 'a b': a name has letters, digits, -, _ "
+            f"and . (Azure's rule). Remedy: correct it here; {PAGE}",
+        ),
+        (
+            "config: &a [*a]\n",
+            "1: YAML: something is in itself, or in too many other things. Remedy: mend the line, "
+            "or the one before it",
+        ),
+        (
+            "config:\n  server: " + 3000 * "[",
+            "1: YAML: something is in itself, or in too many other things. Remedy: mend the line, "
+            "or the one before it",
+        ),
+        (
+            GOOD + "---\na: 1\n",
+            "14: YAML: expected a single document in the stream but found another document. "
+            "Remedy: mend the line, or the one before it",
+        ),
+        (
             GOOD + "confg: {}\n",
             "14: confg: is no key of a stack's file. Remedy: one of config, encryptionsalt, "
             "encryptedkey, secretsprovider, environment",

@@ -15,6 +15,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 _REPLACED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp"))
 _DIGITS = list("-+.0123456789")
+_ENDLESS = "something is in itself, or in too many other things"
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,15 +46,28 @@ class Unreadable(Exception):  # noqa: N818 - reads better where it is raised
 
 
 def compose(text: str) -> Node | None:
-    """The text's nodes; None where there is nothing but comments. Raises Unreadable."""
+    """The text's nodes; None where there is nothing but comments. Raises Unreadable.
+
+    What comes of it has an end: no part of it holds itself.
+    """
     try:
         found: Node | None = yaml.compose(text, Loader=_Loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        raise Unreadable(mark.line + 1 if mark else 1, str(error.problem)) from None
+        reason = str(error.problem)
+        # Such as: expected a single document in the stream but found another document.
+        reason = f"{error.context} {reason}" if reason.startswith("but ") else reason
+        raise Unreadable(mark.line + 1 if mark else 1, reason) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise Unreadable(line, "a character that YAML does not allow") from None
+    except RecursionError:
+        raise Unreadable(1, _ENDLESS) from None
+    try:
+        for _ in below(found):
+            pass
+    except RecursionError:
+        raise Unreadable(1, _ENDLESS) from None
     return found
 
 
@@ -61,7 +75,7 @@ def construct(node: Node) -> Any:
     """A node's value. Raises Unreadable."""
     try:
         return _Loader("").construct_document(node)
-    except (yaml.MarkedYAMLError, ValueError, RecursionError) as error:
+    except (yaml.MarkedYAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None) or node.start_mark
         raise Unreadable(mark.line + 1, str(getattr(error, "problem", error))) from None
 

@@ -10,7 +10,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT
-from azure_postgres_cdc.operations.environments.engine_yaml import child, line_of, pairs
+from azure_postgres_cdc.operations.environments.engine_yaml import below, child, line_of, pairs
 from azure_postgres_cdc.setting_types import SettingsModel
 
 _PAGE = "docs/configuration.md has every key"
@@ -18,6 +18,7 @@ _MISSING_KEY = re.compile(r"\.([\w.\[\]]+)")
 _INDEX = re.compile(r"\[(\d+)\]")
 _NAMED = re.compile(r"(?P<kind>database|slot|publication) (?P<name>.+?)(?: is |: )")
 _DEFAULTS = {"slot": DEFAULT_SLOT, "publication": DEFAULT_PUBLICATION}
+_IN_QUOTES = re.compile(r"'([^']+)'")
 _WHOSE = re.compile(r"`([^`]+)`")
 
 
@@ -48,6 +49,8 @@ def fault_at(file: str, config: MappingNode, text: str) -> Fault:
         key, rest = f"{key}.{missing[1]}", rest[missing.end() :]
     elif not key:
         line, key, rest = _named(config, text)
+    elif not isinstance(node, ScalarNode):
+        line, key = _quoted(node, key, rest) or (line, key)
     rule = rest.removeprefix(":").strip()
     return Fault(file, line, key, rule, _remedy(key, rule, node))
 
@@ -94,10 +97,23 @@ def _named(config: Node, text: str) -> tuple[int, str, str]:
             if value == found["name"]:
                 rule = text[found.end() :] if key == "name" else text
                 return line_of(node or item), f"databases[{index}].{key}", rule
+    quoted = _quoted(config, "", text)
+    if quoted:
+        return *quoted, text
     whole = re.match(r"\w+", text)
     if whole and text[whole.end() :].startswith(":"):
         return line_of(config), whole[0], text[whole.end() :]
     return line_of(config), "config", text
+
+
+def _quoted(node: Node, path: str, text: str) -> tuple[int, str] | None:
+    """The first key or value below a node that the text has in quotes: its line and path."""
+    names = _IN_QUOTES.findall(text)
+    for here, _, begin, value in below(node, path):
+        found = {item.value for item in (begin, value) if isinstance(item, ScalarNode)}
+        if found & set(names):
+            return line_of(begin), here
+    return None
 
 
 def _remedy(key: str, rule: str, node: Node) -> str:

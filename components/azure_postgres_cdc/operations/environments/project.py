@@ -54,7 +54,7 @@ class Project:
 
     def stacks(self) -> list[str]:
         """The names of the stacks that have a file."""
-        files = self.config_dir.glob("Pulumi.?*.yaml")
+        files = filter(Path.is_file, self.config_dir.glob("Pulumi.?*.yaml"))
         return sorted(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in files)
 
 
