@@ -48,8 +48,8 @@ docs-policies: $(READY)
 setup:
 	@$(MAKE) --no-print-directory --jobs 2 $(READY) engine
 
-# Without pulumi and Go, the SDK in .venv has the engine downloaded.
-engine: $(if $(shell command -v pulumi || command -v go || true),,$(READY))
+# Without Go, the SDK in .venv has the engine downloaded.
+engine: $(if $(shell command -v go || true),,$(READY))
 	@$(PYTHON) tools/engine/install.py >/dev/null
 
 $(READY): requirements/dev.txt pyproject.toml

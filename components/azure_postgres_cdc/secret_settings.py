@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 SECRETS = ("adminPassword", "connectorPassword")
 """The keys beside the settings that hold a secret."""
 OBJECTS = ("server", "connection", "databases")
+
+
+_LIKE_A_SECRET = re.compile(r"(?:password|secret|token|credentials?|key)$", re.IGNORECASE)
+
+
+def may_be_secret(key: str) -> bool:
+    """Whether a key's name says that its value is not to be shown, whoever reads it."""
+    return _LIKE_A_SECRET.search(key) is not None
 
 
 def decoded(text: Any) -> Any:

@@ -135,6 +135,11 @@ def changed(line: str, to: str) -> str:
             "Remedy: mend the line, or the one before it",
         ),
         (
+            GOOD + "  conectorPassword: hunter2\n",
+            "14: conectorPassword: is no known key; check its spelling. Remedy: connectorPassword "
+            f"is a key of the file; {PAGE}",
+        ),
+        (
             GOOD + "confg: {}\n",
             "14: confg: is no key of a stack's file. Remedy: one of config, encryptionsalt, "
             "encryptedkey, secretsprovider, environment",

@@ -118,9 +118,11 @@ def test_of_a_long_list_only_what_differs_is_shown(project: Project) -> None:
 
 
 def test_a_secret_is_never_shown(project: Project) -> None:
-    project.write("prod", GOOD + "  connectorPassword: {secure: v1:x:y}\n")
+    more = "  connectorPassword: {secure: v1:x:y}\n  azure-native:clientSecret: hunter2\n"
+    project.write("prod", GOOD + more)
     assert project.run("config", "diff", "dev", "prod", status=1) == [
-        "connectorPassword: dev: not set | prod: set"
+        "azure-native:clientSecret: dev: not set | prod: set",
+        "connectorPassword: dev: not set | prod: set",
     ]
 
 

@@ -192,3 +192,11 @@ def test_no_project_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     (line,) = Project(tmp_path).run("new-stack", "qa", status=2)
     assert line.startswith("azure-postgres-cdc: no Pulumi.yaml here or above. Remedy: ")
+
+
+def test_a_password_in_plain_text_is_neither_copied_nor_shown(project: Project) -> None:
+    project.write("prod", "config:\n  adminPassword: prod-hunter2\n  team:apiToken: prod-hunter2\n")
+    said = project.run("new-stack", "qa", "--from", "prod")
+    assert "  pulumi config set --stack qa --secret adminPassword" in said
+    assert "hunter2" not in "".join(said)
+    assert "adminPassword" not in project.read("qa")

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import dataclass, field
 
-from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
+from yaml.nodes import CollectionNode, Node, ScalarNode
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.environments.engine_yaml import (
@@ -16,6 +16,8 @@ from azure_postgres_cdc.operations.environments.engine_yaml import (
     line_of,
     pairs,
 )
+from azure_postgres_cdc.placeholders import is_placeholder
+from azure_postgres_cdc.secret_settings import SECRETS, may_be_secret
 
 _OF_ONE_STACK = ("encryptionsalt", "encryptedkey", "secretsprovider")
 _OF_ONE_SERVER = ("server.resourceGroup", "server.name", "connection.host")
@@ -52,7 +54,7 @@ def copied(text: str, project: str, source: str, stack: str) -> Copy:
         if path in _OF_ONE_STACK or name in _ACKNOWLEDGED:
             copy.left_out.append(short)
             _cut(lines, key, value)
-        elif isinstance(value, MappingNode) and [k.value for k, _ in value.value] == ["secure"]:
+        elif short in SECRETS or [name for name, _, _ in pairs(value)] == ["secure"]:
             copy.secrets.append(short)
             _cut(lines, key, value)
         elif short in _OF_ONE_SERVER and isinstance(value, ScalarNode):
@@ -116,5 +118,5 @@ def _alike(text: str, project: str, source: str) -> list[tuple[int, str, str]]:
         for path, _, _, value in below(compose(text))
         if isinstance(value, ScalarNode)
         and word.search(value.value)
-        and not value.value.startswith("<")
+        and not (is_placeholder(value.value) or may_be_secret(path))
     ]

@@ -15,6 +15,7 @@ from azure_postgres_cdc.operations.environments.effective import (
     of_server,
 )
 from azure_postgres_cdc.operations.environments.project import Project
+from azure_postgres_cdc.secret_settings import may_be_secret
 from azure_postgres_cdc.settings import Settings
 
 _NOTHING = Value(None, is_default=True)
@@ -70,8 +71,9 @@ def _sound(project: Project, stack: str) -> tuple[Checked, Settings]:
 
 def _others(found: Checked) -> Values:
     """Other namespaces' configuration, and which secrets are set."""
+    secret = found.secret | set(filter(may_be_secret, found.others))
     plain = {key: Value(value, is_default=False) for key, value in found.others.items()}
-    return plain | {key: Value("set", is_default=False) for key in found.secret}
+    return plain | {key: Value("set", is_default=False) for key in secret}
 
 
 def _compared(left: Values, right: Values, path: str) -> Iterator[Difference]:

@@ -11,6 +11,7 @@ from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT
 from azure_postgres_cdc.operations.environments.engine_yaml import below, child, line_of, pairs
+from azure_postgres_cdc.secret_settings import SECRETS
 from azure_postgres_cdc.setting_types import SettingsModel
 
 _PAGE = "docs/configuration.md has every key"
@@ -132,7 +133,7 @@ def _remedy(key: str, rule: str, node: Node) -> str:
 
 def _spelling(name: str) -> str:
     """The known key that comes nearest, and whose it is."""
-    owners: dict[str, list[str]] = {}
+    owners: dict[str, list[str]] = {secret: ["the file"] for secret in SECRETS}
     for model in _models(SettingsModel):
         whose = _WHOSE.search(model.__doc__ or "")
         for field in model.model_fields:
