@@ -1,5 +1,6 @@
 # Everything sets itself up: a Python environment in .venv, the Pulumi engine in .engine.
-# Needed: Python >= 3.11, make, and Go >= 1.21 or a pulumi >= 3.220 on PATH.
+# Needed: Python >= 3.11 and make; and Go >= 1.21, or a pulumi >= 3.220 on PATH, or the way to
+# get.pulumi.com, from where Pulumi is downloaded otherwise.
 
 PYTHON ?= python3
 ARGS ?=
@@ -47,7 +48,8 @@ docs-policies: $(READY)
 setup:
 	@$(MAKE) --no-print-directory --jobs 2 $(READY) engine
 
-engine:
+# Without Go, the SDK in .venv has the engine downloaded.
+engine: $(if $(shell command -v go || true),,$(READY))
 	@$(PYTHON) tools/engine/install.py >/dev/null
 
 $(READY): requirements/dev.txt pyproject.toml

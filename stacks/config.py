@@ -12,13 +12,11 @@ from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 from azure_postgres_cdc import CdcServerArgs
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
-from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
+from azure_postgres_cdc.secret_settings import SECRETS, decoded, lacks_password, secret_faults
+from azure_postgres_cdc.settings import Settings, parse
 
-PROJECT = "azure-postgres-cdc"
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: `tablesFile` is relative to it."""
-
-_OBJECTS = ("server", "connection", "databases")
 
 
 @dataclass(frozen=True)
@@ -53,18 +51,23 @@ class StackConfig:
         return self.settings.connectors_by_database(ROOT)
 
 
+def namespace() -> str:
+    """What the project's own keys begin with. Made by `pulumi new`, it has a name of its own."""
+    return f"{pulumi.get_project()}:"
+
+
 def load() -> StackConfig:
     """Read and validate the stack's configuration; every fault in one message."""
     given = {
-        key.removeprefix(f"{PROJECT}:"): value
+        key.removeprefix(namespace()): value
         for key, value in get_config_env().items()
-        if key.startswith(f"{PROJECT}:")
+        if key.startswith(namespace())
     }
     settings, faults = parse(_decoded(given), ROOT)
     faults = [*_secret_faults(given), *faults]
     if settings is None or faults:
         raise InvalidSettings(f"stacks/Pulumi.{pulumi.get_stack()}.yaml", faults)
-    config = pulumi.Config(PROJECT)
+    config = pulumi.Config()
     admin, connector = (config.get_secret(key) if given.get(key) else None for key in SECRETS)
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
 
@@ -95,27 +98,9 @@ def _decoded(given: dict[str, str]) -> dict[str, Any]:
     return {key: decoded(value) for key, value in given.items() if key not in SECRETS}
 
 
-def _signs_in_with_entra(given: dict[str, str]) -> bool:
-    connection = decoded(given.get("connection", ""))
-    return isinstance(connection, dict) and connection.get("auth") == "entra"
-
-
 def _secret_faults(given: dict[str, str]) -> list[str]:
-    secret = {key.removeprefix(f"{PROJECT}:") for key in get_config_secret_keys_env()}
-    faults = [
-        f"{key}: holds a secret, which would come back in plain text; the only secrets are "
-        f"{' and '.join(SECRETS)}, top-level"
-        for key in _OBJECTS
-        if key in secret
-    ]
-    entra = _signs_in_with_entra(given)
-    if entra and given.get("adminPassword") and '"create"' not in given.get("server", ""):
-        faults.append("adminPassword: is given, and connection.auth: entra needs none; take it out")
-    if not given.get("adminPassword") and not entra:
+    secret = {key.removeprefix(namespace()) for key in get_config_secret_keys_env()}
+    faults = list(secret_faults(given, secret))
+    if lacks_password(given):
         faults.append("adminPassword: is missing; pulumi config set --secret adminPassword")
-    faults += [
-        f"{key}: is in plain text; pulumi config set --secret {key}"
-        for key in SECRETS
-        if given.get(key) and key not in secret
-    ]
     return faults

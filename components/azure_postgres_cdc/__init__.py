@@ -4,17 +4,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from azure_postgres_cdc.database.connection import ConnectionArgs
+    from azure_postgres_cdc.plan import ConnectorArgs
     from azure_postgres_cdc.server import CdcServer
     from azure_postgres_cdc.server_args import CdcServerArgs
     from azure_postgres_cdc.source import CdcSource, CdcSourceArgs
 
-__all__ = ["CdcServer", "CdcServerArgs", "CdcSource", "CdcSourceArgs"]
+__all__ = [
+    "CdcServer",
+    "CdcServerArgs",
+    "CdcSource",
+    "CdcSourceArgs",
+    "ConnectionArgs",
+    "ConnectorArgs",
+]
 
 _MODULES = {
     "CdcServer": "server",
     "CdcServerArgs": "server_args",
     "CdcSource": "source",
     "CdcSourceArgs": "source",
+    "ConnectionArgs": "database.connection",
+    "ConnectorArgs": "plan",
 }
 
 

@@ -5,7 +5,6 @@ Every wrong, missing or unknown key is found, all of them at once, before anythi
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -18,6 +17,7 @@ from azure_postgres_cdc.consistency import inconsistencies
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.grants import GrantsArgs
 from azure_postgres_cdc.names import DEFAULT_PUBLICATION, DEFAULT_SLOT, TableName
+from azure_postgres_cdc.placeholders import with_placeholders
 from azure_postgres_cdc.plan import ConnectorArgs, identity_faults
 from azure_postgres_cdc.publication_options import CHANGES, PublicationArgs, option_faults
 from azure_postgres_cdc.server_args import CREATE, DEFAULT_DATABASE, CdcServerArgs, faults_of_server
@@ -36,8 +36,6 @@ from azure_postgres_cdc.setting_types import (
 )
 from azure_postgres_cdc.slot_options import SlotArgs
 
-SECRETS = ("adminPassword", "connectorPassword")
-"""The keys beside the settings that hold a secret."""
 UNNAMED = "postgresql"
 _FAULTS_SHOWN_OF_A_FILE = 20
 
@@ -228,14 +226,6 @@ class Settings(SettingsModel):
         return found
 
 
-def decoded(text: Any) -> Any:
-    """A value as the engine hands it over: objects and lists as JSON, anything else as it is."""
-    try:
-        return json.loads(text)
-    except (TypeError, ValueError):
-        return text
-
-
 def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[str]]:
     """The settings, or None and every fault. `root` is what `tablesFile` is relative to."""
     settings, faults = None, []
@@ -248,6 +238,7 @@ def parse(values: Mapping[str, Any], root: Path) -> tuple[Settings | None, list[
         faults += [fault for fault in _server_faults(settings) if fault not in faults]
     if settings is not None and not faults:
         faults += _identity_faults(settings, root)
+    faults = with_placeholders(values, faults)
     return (None, faults) if faults else (settings, [])
 
 

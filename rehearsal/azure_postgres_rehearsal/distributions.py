@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import platform
 import pwd
 import shutil
 import subprocess
@@ -19,7 +20,13 @@ _PACKAGES = {
 }
 _WITH_TLS = frozenset({17})
 _OFFERED = range(11, 19)
-_DEBIAN = Path("/usr/lib/postgresql")
+# Debian's, and Homebrew's on Apple silicon and on Intel.
+_ON_THE_SYSTEM = (
+    "/usr/lib/postgresql/{}/bin",
+    "/opt/homebrew/opt/postgresql@{}/bin",
+    "/usr/local/opt/postgresql@{}/bin",
+)
+_USUAL = 17
 
 
 @dataclass(frozen=True)
@@ -113,19 +120,35 @@ def majors() -> tuple[int, ...]:
 
 
 def find(major: int) -> Distribution:
-    """The distribution of a major version: a Python package's, or else Debian's."""
+    """The distribution of a major version: a Python package's, or else the system's."""
     package, folder = _PACKAGES.get(major, ("", ""))
     spec = importlib.util.find_spec(package) if package else None
     if spec is not None and spec.origin is not None:
         bin_dir = Path(spec.origin).parent / folder / "bin"
         if bin_dir.is_dir():
             return Distribution(major, bin_dir, major in _WITH_TLS)
-    bin_dir = _DEBIAN / str(major) / "bin"
-    if bin_dir.is_dir():
-        return Distribution(major, bin_dir, has_tls=True)
-    raise FileNotFoundError(
+    for place in _ON_THE_SYSTEM:
+        bin_dir = Path(place.format(major))
+        if bin_dir.is_dir():
+            return Distribution(major, bin_dir, has_tls=True)
+    raise FileNotFoundError(_not_here(major))
+
+
+def usual() -> int:
+    """The major version to take where nothing says another: 17, or on macOS what is there."""
+    here = majors()
+    return next((major for major in (_USUAL, *reversed(here)) if major in here), _USUAL)
+
+
+def _not_here(major: int) -> str:
+    if platform.system() == "Darwin":
+        return (
+            f"PostgreSQL {major} is not here: the package's extra `rehearsal` has 16 and 18 for "
+            f"macOS. Remedy: brew install postgresql@{major}"
+        )
+    return (
         f"PostgreSQL {major} is not here: 16, 17 and 18 come with the package's extra `rehearsal`, "
-        f"others are looked for in {_DEBIAN}"
+        "others are looked for in /usr/lib/postgresql"
     )
 
 

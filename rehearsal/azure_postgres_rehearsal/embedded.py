@@ -101,6 +101,8 @@ class EmbeddedPostgres:
                 stderr=log,
                 cwd=self.folder,
                 start_new_session=True,
+                # Without a locale, macOS starts threads, which PostgreSQL refuses.
+                env=os.environ | {"LC_ALL": "C"},
                 **self._account.popen_arguments,  # type: ignore[call-overload]
             )
         self._process = process

@@ -166,7 +166,7 @@ class Engine:
         inherited = {
             key: value for key, value in os.environ.items() if not key.startswith(_NOT_INHERITED)
         }
-        path = [str(Path(sys.prefix) / "bin"), *self._engine_path(), os.environ.get("PATH", "")]
+        path = [str(Path(sys.prefix) / "bin"), *engine_path(self._project)]
         return inherited | {
             "PATH": os.pathsep.join(path),
             "PULUMI_HOME": str(self.folder / "home"),
@@ -180,10 +180,6 @@ class Engine:
             **given,
         }
 
-    def _engine_path(self) -> list[str]:
-        built = self._project / ENGINE_BIN
-        return [str(built)] if (built / "pulumi").is_file() else []
-
     def _copy_project(self, settings: Mapping[str, Any]) -> None:
         (self.folder / "state").mkdir(parents=True)
         description = yaml.safe_load((self._project / "Pulumi.yaml").read_text())
@@ -195,8 +191,8 @@ class Engine:
         if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
             runtime["options"]["virtualenv"] = sys.prefix
         (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-        content = yaml.safe_load(source.read_text())
-        config = {key: value for key, value in content["config"].items() if not is_encrypted(value)}
+        given = namespaced(yaml.safe_load(source.read_text())["config"], self._namespace)
+        config = {key: value for key, value in given.items() if not is_encrypted(value)}
         for key, value in settings.items():
             config[self._key(key)] = value
         self._stack_file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
@@ -250,6 +246,21 @@ class Engine:
                     process.kill()
                 raise
         return process.returncode, text or "", errors or ""
+
+
+def engine_path(project: Path) -> list[str]:
+    """Where pulumi is looked for: what `make setup` has built, PATH, Pulumi's own installer's.
+
+    Raises FileNotFoundError where it is nowhere.
+    """
+    built = [str(folder / ENGINE_BIN) for folder in (project, *project.parents)]
+    path = [*built, os.environ.get("PATH", ""), str(Path.home() / ".pulumi" / "bin")]
+    if shutil.which("pulumi", path=os.pathsep.join(path)) is None:
+        raise FileNotFoundError(
+            "pulumi is not on PATH. Remedy: put it there, or run make setup, or azure-postgres-cdc "
+            "install-engine, which downloads it"
+        )
+    return path
 
 
 def install_plugins(home: Path) -> None:
@@ -312,6 +323,11 @@ def stack_file(project: Path, stack: str) -> Path:
     description = yaml.safe_load((project / "Pulumi.yaml").read_text())
     folder: Path = project / description.get("stackConfigDir", ".")
     return folder / f"Pulumi.{stack}.yaml"
+
+
+def namespaced(config: Mapping[str, Any], project: str) -> dict[str, Any]:
+    """A stack file's configuration; a key without a namespace is the project's, as for Pulumi."""
+    return {key if ":" in key else f"{project}:{key}": value for key, value in config.items()}
 
 
 def is_encrypted(value: object) -> bool:

@@ -19,8 +19,9 @@ from psycopg import sql
 from azure_postgres_rehearsal.azure_api import Authentication, EmulatedAzure, FlexibleServer
 from azure_postgres_rehearsal.azure_api.faults import Source
 from azure_postgres_rehearsal.azure_api.identities import RESOURCE
+from azure_postgres_rehearsal.distributions import usual
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, stack_file
+from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, namespaced, stack_file
 from azure_postgres_rehearsal.rebuilt_server import (
     RebuiltServer,
     nearest,
@@ -51,7 +52,7 @@ class Rehearsal:
     `project`: the folder of Pulumi.yaml. `stack`: its name; the file is read, never changed.
     `settings`: keys of the stack's configuration to replace, without the project's name.
     `major`: PostgreSQL's major version; 16 and 18 have no TLS here, so sslMode becomes `disable`.
-    Default: that of the server which the stack makes, the recorded one, or 17.
+    Default: that of the server which the stack makes, the recorded one, or the usual one.
     `record`: what the real server is like. Without one, the listed tables are made up.
     `server`: what else EmulatedAzure.add_server shall know of an existing server, such as
     `high_availability`. `faults`: what goes wrong in Azure.
@@ -86,7 +87,7 @@ class Rehearsal:
         self._later = self.management == CREATE or self._entra
         is_ready = self.management == NONE and record is None
         self.postgres = EmbeddedPostgres(
-            major or create.get("version") or self._recorded_major() or 17,
+            major or create.get("version") or self._recorded_major() or usual(),
             settings=(_READY if is_ready else {}) | dict(postgres_settings or {}),
             databases=["postgres"] if self._later else self.databases,
             admin_user=create.get("administrator", login),
@@ -383,7 +384,7 @@ def config_of(project: Path, file: Path) -> dict[str, Any]:
     prefix = f"{description['name']}:"
     return {
         key.removeprefix(prefix): value
-        for key, value in (content.get("config") or {}).items()
+        for key, value in namespaced(content.get("config") or {}, description["name"]).items()
         if key.startswith(prefix)
     }
 

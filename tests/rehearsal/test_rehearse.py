@@ -67,7 +67,7 @@ def change(project: Path, stack: str, **settings: Any) -> None:
     file = stack_file(project, stack)
     content = yaml.safe_load(file.read_text())
     content |= PROTECTED
-    content["config"] |= {f"azure-postgres-cdc:{key}": item for key, item in settings.items()}
+    content["config"] |= settings
     file.write_text(yaml.safe_dump(content))
 
 
@@ -272,7 +272,7 @@ def test_a_stack_that_was_up_shows_what_changes(project: Path) -> None:
     assert "streamkap_pgoutput_slot" in found["slots"]
     base = project / "deployed.yaml"
     shutil.copy(stack_file(project, "dev"), base)
-    (database,) = yaml.safe_load(base.read_text())["config"]["azure-postgres-cdc:databases"]
+    (database,) = yaml.safe_load(base.read_text())["config"]["databases"]
     database["capture"]["tables"].append("public.invoices")
     change(project, "dev", databases=[database])
     said = rehearse(project, "dev", "--base", str(base))
@@ -290,9 +290,7 @@ def test_a_table_that_the_real_server_lacks_fails_as_it_would(
     project: Path, production: Rehearsal
 ) -> None:
     record(project, "prod", production)
-    (database,) = yaml.safe_load(stack_file(project, "prod").read_text())["config"][
-        "azure-postgres-cdc:databases"
-    ]
+    (database,) = yaml.safe_load(stack_file(project, "prod").read_text())["config"]["databases"]
     database["capture"]["tables"].append("public.no_such")
     change(project, "prod", databases=[database])
     said = rehearse(project, "prod", "--markdown", "comment.md", status=1)
@@ -320,7 +318,7 @@ def test_a_server_that_the_stack_makes_is_made_before_the_change(project: Path) 
     change(project, "dev", server=settings["server"], connection=settings["connection"])
     base = project / "deployed.yaml"
     shutil.copy(stack_file(project, "dev"), base)
-    databases = yaml.safe_load(base.read_text())["config"]["azure-postgres-cdc:databases"]
+    databases = yaml.safe_load(base.read_text())["config"]["databases"]
     databases[0]["capture"]["tables"].remove("public.customers")
     change(project, "dev", databases=databases)
     said = rehearse(project, "dev", "--base", str(base))

@@ -121,3 +121,55 @@ def test_recent_pulumi_is_used_and_nothing_is_built(tmp_path: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
     assert result.stdout == f"{tmp_path / 'bin'}\n"
     assert not (tmp_path / "project" / ".engine").exists()
+
+
+def in_project(tmp_path: Path, venv: Path, path: Path) -> subprocess.CompletedProcess[str]:
+    """As `run`, in a project that has been set up but for its engine; no download gets through."""
+    folder = tmp_path / "project" / "tools" / "engine"
+    shutil.copytree(SOURCE, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "project" / ".venv").symlink_to(venv)
+    return subprocess.run(
+        [sys.executable, "-I", str(folder / "install.py")],
+        env={"PATH": str(path), "HOME": str(tmp_path), "https_proxy": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("go", ["", "go version go1.20.14 linux/amd64"])
+def test_without_go_pulumi_s_own_installer_is_used(tmp_path: Path, go: str) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    if go:
+        program(path / "go", go)
+    python = tmp_path / "venv" / "bin" / "python"
+    python.parent.parent.mkdir()
+    program(python, "")
+    python.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$2" "$3" "$4" > {tmp_path}/asked\n/bin/mkdir -p "$3"\n'
+    )
+    result = in_project(tmp_path, tmp_path / "venv", path)
+    engine = tmp_path / "project" / ".engine"
+    assert (result.returncode, result.stdout) == (0, f"{engine / 'bin'}\n"), result.stderr
+    asked = (tmp_path / "asked").read_text()
+    assert "PulumiCommand.install(root=sys.argv[1], " in asked
+    assert asked.endswith(f"\n{engine}\n3.220.0\n")
+
+
+def test_download_that_is_refused_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "bin"
+    path.mkdir()
+    result = in_project(tmp_path, Path(sys.prefix), path)
+    assert result.returncode == 1
+    progress, line = result.stderr.splitlines()
+    assert progress == "downloading pulumi v3.220.0 (once)"
+    assert line.startswith(
+        "tools/engine: neither pulumi nor go is on PATH, and Pulumi's installer (get.pulumi.com) "
+        "did not work ("
+    )
+    assert "Connection refused" in line
+    assert line.endswith(
+        "): install Go >= 1.21, or Pulumi >= 3.220.0, or let this machine reach it"
+    )
+    assert not (tmp_path / "project" / ".engine" / "built-from").exists()

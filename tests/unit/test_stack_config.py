@@ -23,11 +23,11 @@ def given(monkeypatch: pytest.MonkeyPatch) -> Given:
 
     def hand_over(values: dict[str, Any], secret: tuple[str, ...] = ("adminPassword",)) -> None:
         texts = {
-            f"azure-postgres-cdc:{key}": value if isinstance(value, str) else json.dumps(value)
+            f"tests:{key}": value if isinstance(value, str) else json.dumps(value)
             for key, value in values.items()
         }
         monkeypatch.setenv("PULUMI_CONFIG", json.dumps({**texts, "other:key": "x"}))
-        names = json.dumps([f"azure-postgres-cdc:{key}" for key in secret])
+        names = json.dumps([f"tests:{key}" for key in secret])
         monkeypatch.setenv("PULUMI_CONFIG_SECRET_KEYS", names)
 
     return hand_over

@@ -2,7 +2,8 @@
 """Put a Pulumi engine into .engine/bin, unless a recent one is on PATH.
 
 Prints the folder to put first on PATH. It needs Python alone, and Go where it has to build:
-Go's module proxy and checksums (go.sum) stand for what is built. The second run does nothing.
+Go's module proxy and checksums (go.sum) stand for what is built. Without Go, Pulumi's own installer
+downloads it, by way of the SDK in .venv. The second run does nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +39,24 @@ _SCRIPTS = (
 )
 
 
+# Run by .venv's Python: this one may have no SDK.
+_DOWNLOAD = """
+import subprocess, sys
+from pulumi.automation import PulumiCommand
+from semver import VersionInfo
+try:
+    PulumiCommand.install(root=sys.argv[1], version=VersionInfo.parse(sys.argv[2]))
+except subprocess.CalledProcessError as error:
+    sys.exit((error.output or b"").decode(errors="replace") or str(error))
+"""
+
+
 class InstallError(Exception):
     """What keeps the engine from being installed, in one line."""
+
+
+class NoGo(InstallError):  # noqa: N818 - reads better where it is caught
+    """There is no Go that could build the engine."""
 
 
 def engine_on_path() -> Path | None:
@@ -63,14 +80,35 @@ def _version(text: str) -> tuple[int, ...] | None:
 def find_go() -> str:
     """The path of a Go that can build the engine."""
     go = shutil.which("go")
-    needed = ".".join(map(str, GO_NEEDED))
-    remedy = f"install Go >= {needed}, or Pulumi >= {'.'.join(map(str, ENGINE_VERSION))}"
     if go is None:
-        raise InstallError(f"neither pulumi nor go is on PATH: {remedy}")
+        raise NoGo("neither pulumi nor go is on PATH")
     version = _version(subprocess.run([go, "version"], capture_output=True, text=True).stdout)
     if version is None or version < GO_NEEDED:
-        raise InstallError(f"{go} is too old to build Pulumi: {remedy}")
+        raise NoGo(f"{go} is too old to build Pulumi")
     return go
+
+
+def download(why: str) -> None:
+    """Have Pulumi's own installer put the engine into .engine. `why`: Go does not build it."""
+    go, pulumi = (".".join(map(str, version)) for version in (GO_NEEDED, ENGINE_VERSION))
+    remedy = f"install Go >= {go}, or Pulumi >= {pulumi}"
+    python = ROOT / ".venv" / "bin" / "python"
+    if not python.is_file():
+        raise InstallError(f"{why}: {remedy}")
+    print(f"downloading pulumi v{pulumi} (once)", file=sys.stderr, flush=True)
+    result = subprocess.run(
+        [str(python), "-c", _DOWNLOAD, str(TARGET.parent), pulumi],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode:
+        reason = (result.stderr.strip() or "it ended without a word").splitlines()[-1]
+        raise InstallError(
+            f"{why}, and Pulumi's installer (get.pulumi.com) did not work ({reason}): {remedy}, "
+            "or let this machine reach it"
+        )
 
 
 def _sources() -> str:
@@ -141,11 +179,15 @@ def install() -> Path:
     sources = _sources()
     if STAMP.is_file() and STAMP.read_text() == sources:
         return TARGET
-    go = find_go()
-    TARGET.mkdir(parents=True, exist_ok=True)
-    for module in _PROGRAMS:
-        _build(go, module)
-    _copy_scripts(go)
+    try:
+        go = find_go()
+    except NoGo as error:
+        download(str(error))
+    else:
+        TARGET.mkdir(parents=True, exist_ok=True)
+        for module in _PROGRAMS:
+            _build(go, module)
+        _copy_scripts(go)
     STAMP.write_text(sources)
     return TARGET
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from azure_postgres_cdc.operations import doctor as diagnosis
+from azure_postgres_cdc.operations import engine
 from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations import snapshot as snapshots
 from azure_postgres_cdc.operations.command_line import (
@@ -21,6 +22,8 @@ from azure_postgres_cdc.operations.command_line import (
     StackName,
     one_line,
 )
+from azure_postgres_cdc.operations.environments.cli import app as config
+from azure_postgres_cdc.operations.environments.cli import new_stack
 from azure_postgres_cdc.operations.findings import Report, State
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
@@ -35,6 +38,8 @@ app = typer.Typer(
 )
 
 app.add_typer(upgrade, name="upgrade")
+app.add_typer(config, name="config")
+app.command("new-stack")(new_stack)
 
 
 @app.command()
@@ -105,6 +110,14 @@ def record(
         found = records.describe(read)
         records.write(found, file)
     typer.echo(records.summary(found, file))
+
+
+@app.command("install-engine")
+def install_engine() -> None:
+    """Download Pulumi's engine into ~/.pulumi, where there is none: its own installer does it."""
+    with one_line():
+        folder = engine.install()
+    typer.echo(f"pulumi is in {folder}; put that on PATH for pulumi itself")
 
 
 @app.command(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,12 +22,13 @@ from azure_postgres_cdc.connector import uploaded
 from azure_postgres_cdc.database.connection import ENTRA
 from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
+from azure_postgres_cdc.operations import engine
 from azure_postgres_cdc.plan import Plan
+from azure_postgres_cdc.secret_settings import SECRETS, decoded
 from azure_postgres_cdc.server_args import NONE
-from azure_postgres_cdc.settings import SECRETS, Settings, decoded, parse
+from azure_postgres_cdc.settings import Settings, parse
 
 PROJECT_FILE = "Pulumi.yaml"
-_BUILT_ENGINE = Path(".engine") / "bin" / "pulumi"
 _SUBSCRIPTION_KEY = "azure-native:subscriptionId"
 _SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
 
@@ -192,11 +192,11 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
 
     `was_up`: whether it has to have been.
     """
-    folder = _project(project)
-    description = _description(folder)
-    engine = _Engine(folder, name)
-    outputs = engine.ask("stack", "output")
-    config = engine.ask("config")
+    folder = project_folder(project)
+    description = description_of(folder)
+    pulumi = _Engine(folder, name)
+    outputs = pulumi.ask("stack", "output")
+    config = pulumi.ask("config")
     root = (folder / description.get("main", "stacks")).resolve().parent
     namespace = description["name"]
     settings, faults = parse(_values(config, namespace), root)
@@ -224,7 +224,7 @@ class _Engine:
     def __init__(self, folder: Path, stack: str) -> None:
         self._folder = folder
         self._stack = stack
-        self._pulumi = _pulumi(folder)
+        self._pulumi = engine.find(folder)
 
     def ask(self, *command: str) -> dict[str, Any]:
         """What a command answers as JSON, secrets in plain text."""
@@ -249,7 +249,7 @@ class _Engine:
         return answer
 
 
-def _project(given: Path | None) -> Path:
+def project_folder(given: Path | None) -> Path:
     """The folder of Pulumi.yaml: the given one, or the nearest upwards."""
     start = (given or Path.cwd()).resolve()
     for folder in (start,) if given else (start, *start.parents):
@@ -259,22 +259,14 @@ def _project(given: Path | None) -> Path:
     raise CdcError(f"{where}. Remedy: give the project's folder with --project")
 
 
-def _description(folder: Path) -> dict[str, Any]:
+def description_of(folder: Path) -> dict[str, Any]:
+    """What Pulumi.yaml says. Raises a CdcError where it says nothing."""
     try:
         found = yaml.safe_load((folder / PROJECT_FILE).read_text())
     except yaml.YAMLError:
         found = None
     if not isinstance(found, dict) or "name" not in found:
         raise CdcError(f"{folder / PROJECT_FILE} is no description of a Pulumi project")
-    return found
-
-
-def _pulumi(folder: Path) -> str:
-    """The engine: on PATH, or the one that `make setup` has built."""
-    built = folder / _BUILT_ENGINE
-    found = shutil.which("pulumi") or (str(built) if built.is_file() else None)
-    if found is None:
-        raise CdcError("pulumi is not on PATH. Remedy: put it there, or run make setup")
     return found
 
 
