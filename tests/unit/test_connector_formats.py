@@ -225,9 +225,30 @@ def test_file_without_a_secret_is_an_ordinary_one(run: Run, tmp_path: Path) -> N
 
 
 def test_file_that_cannot_be_written_is_one_line(run: Run, tmp_path: Path) -> None:
-    result = run((form(),), "--output", str(tmp_path / "nowhere" / "form"))
-    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (2, "", 1)
-    assert "No such file or directory" in result.stderr
+    file = tmp_path / "nowhere" / "form"
+    result = run((form(),), "--output", str(file))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"azure-postgres-cdc: {file} cannot be written: No such file or directory. "
+        "Remedy: another --output\n"
+    )
+
+
+# The documentation
+
+
+@pytest.mark.parametrize(
+    ("language", "format_"),
+    [("text", Format.FORM), ("hcl", Format.TERRAFORM), ("properties", Format.DEBEZIUM)],
+)
+def test_page_shows_what_is_printed(language: str, format_: Format) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "connector.md").read_text()
+    block = page.split(f"```{language}\n")[1].split("```")[0]
+    tables = ["public.customers", "public.order lines", "public.orders"]
+    printed = text(format_, form(tables=tables))
+    lines = [line.partition("…")[0] for line in block.splitlines()]
+    assert [line for line in lines if line not in printed] == []
+    assert len(lines) > 20
 
 
 @pytest.mark.parametrize("format_", Format)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.command_line import Database, Project, Slot, StackName, one_line
 from azure_postgres_cdc.operations.connector.formats import Format, written
 from azure_postgres_cdc.operations.stack import load
@@ -33,7 +34,12 @@ def connector(
     with one_line():
         text = written(load(stack, project), format_, database, slot, show_secrets=show_secrets)
         if output is not None:
-            _write(text, output, is_secret=show_secrets)
+            try:
+                _write(text, output, is_secret=show_secrets)
+            except OSError as error:
+                raise CdcError(
+                    f"{output} cannot be written: {error.strerror}. Remedy: another --output"
+                ) from None
     if output is None:
         typer.echo(text, nl=False)
 

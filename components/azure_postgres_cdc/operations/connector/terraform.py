@@ -18,6 +18,7 @@ PROVIDER = "streamkap-com/streamkap"
 VERSION = "2.2.0"
 RESOURCE = "streamkap_source_postgresql"
 
+_REMEDY = "Remedy: fill in the form, with --format form and --format csv"
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -85,36 +86,38 @@ def _list(names: Sequence[str]) -> str:
         if "," in name:
             raise CdcError(
                 f"{name!r} cannot be written for Terraform: the provider separates names by "
-                "commas. Remedy: fill in the form, with --format form and --format csv"
+                f"commas. {_REMEDY}"
             )
     return ",".join(names)
 
 
 def _block(kind: str, labels: Sequence[str], attributes: Mapping[str, Value]) -> str:
     width = max(map(len, attributes))
-    lines = [f"  {name:{width}} = {_expression(value)}\n" for name, value in attributes.items()]
+    lines = [
+        f"  {name:{width}} = {_expression(name, value)}\n" for name, value in attributes.items()
+    ]
     head = " ".join([kind, *(f'"{label}"' for label in labels)])
     return f"{head} {{\n{''.join(lines)}}}\n"
 
 
-def _expression(value: Value) -> str:
+def _expression(name: str, value: Value) -> str:
     if isinstance(value, Reference):
         return value.text
     if isinstance(value, bool):
         return "true" if value else "false"
-    return quoted(value) if isinstance(value, str) else str(value)
+    if isinstance(value, int):
+        return str(value)
+    if not unicodedata.is_normalized("NFC", value):
+        # Its name, not its value, which may be the password.
+        raise CdcError(
+            f"{name} cannot be written for Terraform: a character of it is written as a letter and "
+            f"an accent, which Terraform would make one of (NFC). {_REMEDY}"
+        )
+    return quoted(value)
 
 
 def quoted(text: str) -> str:
-    """A string as HCL reads it: `${` and `%{` would begin a template.
-
-    Raises a CdcError for a text that Terraform would change: it composes every character (NFC).
-    """
-    if not unicodedata.is_normalized("NFC", text):
-        raise CdcError(
-            f"{text!r} cannot be written for Terraform, which would compose its characters (NFC). "
-            "Remedy: fill in the form, with --format form and --format csv"
-        )
+    """A string as HCL reads it: `${` and `%{` would begin a template."""
     return '"' + re.sub(r"([$%])(?=\{)", r"\1\1", "".join(_escaped(text))) + '"'
 
 
