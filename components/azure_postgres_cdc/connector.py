@@ -52,7 +52,7 @@ def connector_settings(
     heartbeat_schema: str | None,
     slot: str,
     publication: str,
-    schemas: Sequence[str] | None,
+    schemas: pulumi.Input[Sequence[str]],
     tables: pulumi.Input[str],
     form: FormArgs,
 ) -> dict[str, Any]:

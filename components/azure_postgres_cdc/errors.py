@@ -17,7 +17,7 @@ class CdcError(pulumi.RunError):
     """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__(_one_line(text))
+        super().__init__(printable(text))
 
 
 class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
@@ -37,12 +37,12 @@ class InvalidSettings(CdcError):  # noqa: N818 - reads better in Pulumi's output
     def __init__(self, where: str, faults: Sequence[str]) -> None:
         self.faults = tuple(faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        lines = "".join(f"\n  - {_one_line(fault)}" for fault in faults)
+        lines = "".join(f"\n  - {printable(fault)}" for fault in faults)
         # Not CdcError's, which would make one line of them.
         pulumi.RunError.__init__(self, f"{where} has {count}; nothing was changed:{lines}")
 
 
-def _one_line(text: str) -> str:
+def printable(text: str) -> str:
     """Names may hold line breaks, and characters that play with a terminal: they are spelt out."""
     return "".join(
         character if character.isprintable() else repr(character)[1:-1] for character in text

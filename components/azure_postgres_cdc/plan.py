@@ -128,14 +128,21 @@ class Plan:
         """The captured schemas; None for all of them."""
         return captured_schemas(self.capture)
 
+    def captured_schemas(self, published: str | None) -> list[str]:
+        """The form's schemas, where all of them are captured: those of what is published."""
+        return sorted({TableName.parse(name).schema for name in self._captured(published)})
+
     def captured_tables(self, published: str | None) -> str:
         """The form's tables: what is published without our own, roots and never partitions.
 
         Without SQL's quotes, which few names have: ten thousand need not be taken apart.
         """
-        own = set(map(str, self.own_tables))
-        names = [name for name in unpack(published) or () if name not in own]
+        names = self._captured(published)
         return bulk_upload(TableName.parse(name).plain if '"' in name else name for name in names)
+
+    def _captured(self, published: str | None) -> list[str]:
+        own = set(map(str, self.own_tables))
+        return [name for name in unpack(published) or () if name not in own]
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:

@@ -181,6 +181,7 @@ class CdcSource(pulumi.ComponentResource):
 
     def _form(self, plan: Plan, publication: Publication) -> dict[str, Any]:
         """What goes into the connector's form."""
+        published = publication.tables
         return connector_settings(
             hostname=self._connection["host"],
             port=self._connection.get("port", DEFAULT_PORT),
@@ -192,8 +193,8 @@ class CdcSource(pulumi.ComponentResource):
             heartbeat_schema=plan.heartbeat_schema,
             slot=plan.slot,
             publication=plan.publication,
-            schemas=plan.schemas,
-            tables=publication.tables.apply(plan.captured_tables),
+            schemas=plan.schemas or published.apply(plan.captured_schemas),
+            tables=published.apply(plan.captured_tables),
             form=plan.form,
         )
 

@@ -13,7 +13,7 @@ import pytest
 from tests.database.doctor_support import Connector
 
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.operations.snapshot import ID_PREFIX, Choice, Kind, connector, signal
+from azure_postgres_cdc.operations.snapshot import ID_PREFIX, Choice, Kind, signal
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -155,10 +155,10 @@ def test_what_postgresql_refuses_is_one_line(ready: Connector, shop: Shop) -> No
 
 def test_one_connector_is_meant(ready: Connector) -> None:
     stack = ready.stack()
-    assert connector(stack, None, None) == ready.form
+    assert stack.form_of(None, None) == ready.form
     two = replace(stack, forms=(ready.form, replace(ready.form, slot="second")))
     with pytest.raises(CdcError, match=r"has several connectors: .* choose one with --database"):
-        connector(two, ready.form.database, None)
-    assert connector(two, None, "second").slot == "second"
+        two.form_of(ready.form.database)
+    assert two.form_of(None, "second").slot == "second"
     with pytest.raises(CdcError, match="has no connector for --database nowhere; it has "):
-        connector(stack, "nowhere", None)
+        stack.form_of("nowhere")

@@ -140,4 +140,4 @@ def test_server_of_that_name_that_differs_is_somebody_else_s(example: Example) -
     outcome = rehearsal.engine.up("--skip-preview", capture=True, check=False)
     assert outcome.returncode != 0
     assert "cannot create already existing resource" in outcome.text
-    assert "dbforpostgresql:Server psql-shop-server importing" not in outcome.text
+    assert "dbforpostgresql:Server psql-shop-new-server importing" not in outcome.text

@@ -8,6 +8,8 @@ import pulumi
 from tests.unit.program import ORDERS, run, whole
 
 from azure_postgres_cdc.connector import FormArgs, connector_settings
+from azure_postgres_cdc.dynamic import pack
+from azure_postgres_cdc.plan import Plan
 
 
 def form(**changes: Any) -> dict[str, Any]:
@@ -96,6 +98,10 @@ def test_form_of_a_read_only_connector_names_no_tables_of_ours() -> None:
     assert found["heartbeatTableSchema"] is None
 
 
-def test_form_of_all_tables_names_no_schema() -> None:
+def test_form_of_all_tables_names_the_schemas_of_what_is_published() -> None:
+    plan = Plan.of({"capture": {"allTables": True}}, "cdc_admin")
+    published = ["sales.orders", '"a.b".lines', "sales.lines", "streamkap.streamkap_signal"]
+    assert plan.captured_schemas(pack(published)) == ["a.b", "sales"]
+    # Before there is anything
     (found,) = whole(connectors=[{"capture": {"allTables": True}}]).outputs
-    assert (found["schemas"], found["tables"]) == (None, "")
+    assert (found["schemas"], found["tables"]) == ([], "")

@@ -19,9 +19,11 @@ from azure_postgres_cdc.operations.command_line import (
     FAILED,
     Database,
     Project,
+    Slot,
     StackName,
     one_line,
 )
+from azure_postgres_cdc.operations.connector.cli import connector
 from azure_postgres_cdc.operations.environments.cli import app as config
 from azure_postgres_cdc.operations.environments.cli import new_stack
 from azure_postgres_cdc.operations.findings import Report, State
@@ -40,6 +42,7 @@ app = typer.Typer(
 app.add_typer(upgrade, name="upgrade")
 app.add_typer(config, name="config")
 app.command("new-stack")(new_stack)
+app.command()(connector)
 
 
 @app.command()
@@ -68,9 +71,7 @@ def snapshot(
     stack: StackName,
     project: Project = None,
     database: Database = None,
-    slot: Annotated[
-        str | None, typer.Option(help="The connector, where a database has several.")
-    ] = None,
+    slot: Slot = None,
     tables: Annotated[
         list[str] | None, typer.Option(help="A captured table, as in SQL. May be repeated.")
     ] = None,
@@ -89,7 +90,7 @@ def snapshot(
     """Ask the connector for a snapshot of captured tables, through the signal table."""
     with one_line():
         choice = snapshots.Choice(tuple(tables or ()), tables_file, everything)
-        form = snapshots.connector(load(stack, project), database, slot)
+        form = load(stack, project).form_of(database, slot)
         done = snapshots.signal(form, choice, kind, condition, dry_run=dry_run)
     for line in done:
         typer.echo(line)

@@ -20,6 +20,7 @@ Project = Annotated[
     Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
 ]
 Database = Annotated[str | None, typer.Option(help="Only this database.")]
+Slot = Annotated[str | None, typer.Option(help="The connector, where a database has several.")]
 
 
 def line(text: str) -> None:

@@ -15,7 +15,7 @@ from azure_postgres_cdc.database.snapshot_signal import SIGNAL_TYPE, is_plain, s
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 from azure_postgres_cdc.operations.login import as_connector
-from azure_postgres_cdc.operations.stack import Form, Stack
+from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.settings import read_tables
 
 ID_PREFIX = "azure-postgres-cdc-"
@@ -54,18 +54,6 @@ class Choice:
             return sorted(set(map(TableName.parse, texts)))
         except ValueError as error:
             raise CdcError(f"{error}. Remedy: write a table as in SQL") from None
-
-
-def connector(stack: Stack, database: str | None, slot: str | None) -> Form:
-    """The one connector that is meant."""
-    forms = stack.forms_of(database, slot)
-    if len(forms) > 1:
-        found = listed(f"{form.database} (slot {form.slot})" for form in forms)
-        raise CdcError(
-            f"stack {stack.name} has several connectors: {found}. Remedy: choose one with "
-            "--database, and with --slot where a database has several"
-        )
-    return forms[0]
 
 
 def signal(

@@ -37,6 +37,7 @@ _SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
 class Form:
     """What `pulumi up` has put out for one connector's form."""
 
+    name: str
     hostname: str
     port: int
     username: str
@@ -47,15 +48,25 @@ class Form:
     publication: str
     read_only: bool
     signal_schema: str | None
+    heartbeats: bool
     heartbeat_schema: str | None
+    prefix_with_database_name: bool
+    binary_handling: str
     ssh_host: str | None
+    """None without an SSH tunnel."""
+    ssh_port: int
+    ssh_user: str
+    schemas: tuple[str, ...]
+    """The captured schemas."""
     tables: tuple[str, ...]
     """The published tables when `up` last ran, without SQL's quotes."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Form:
         """Read a form out of the stack's output `connectors`."""
+        ssh = fields.get("ssh") or {}
         return cls(
+            name=fields.get("name", fields["database"]),
             hostname=fields["hostname"],
             port=int(fields["port"]),
             username=fields["username"],
@@ -66,8 +77,14 @@ class Form:
             publication=fields["publicationName"],
             read_only=fields["readOnly"] == "Yes",
             signal_schema=fields.get("signalTableSchema"),
+            heartbeats=fields.get("heartbeats", True),
             heartbeat_schema=fields.get("heartbeatTableSchema"),
-            ssh_host=(fields.get("ssh") or {}).get("host"),
+            prefix_with_database_name=fields.get("prefixWithDatabaseName", False),
+            binary_handling=fields.get("representBinaryDataAs", "bytes"),
+            ssh_host=ssh.get("host"),
+            ssh_port=int(ssh.get("port", 22)),
+            ssh_user=ssh.get("user", "streamkap"),
+            schemas=tuple(fields.get("schemas") or ()),
             tables=uploaded(fields.get("tables") or ""),
         )
 
@@ -142,6 +159,17 @@ class Stack:
                 "Remedy: check the name, or run pulumi up first"
             )
         return found
+
+    def form_of(self, database: str | None, slot: str | None = None) -> Form:
+        """The one form that is meant. Raises a CdcError where it is none, or several."""
+        forms = self.forms_of(database, slot)
+        if len(forms) > 1:
+            found = listed(f"{form.database} (slot {form.slot})" for form in forms)
+            raise CdcError(
+                f"stack {self.name} has several connectors: {found}. Remedy: choose one with "
+                "--database, and with --slot where a database has several"
+            )
+        return forms[0]
 
     def administrator(self, form: Form) -> dict[str, Any]:
         """How the administrator logs in to the server of a form."""
