@@ -21,7 +21,7 @@ from azure_postgres_cdc.operations.command_line import (
     StackName,
     one_line,
 )
-from azure_postgres_cdc.operations.findings import Report, State
+from azure_postgres_cdc.operations.markdown import as_markdown
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade.cli import app as upgrade
@@ -44,18 +44,28 @@ def doctor(
     database: Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failed.")] = False,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(help="A check whose warning counts as failed, too. May be repeated."),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write what is not ok, for an issue.")
+    ] = None,
 ) -> None:
     """Look at every connector as the connector would, and say how it stands.
 
     Exit status: 0 nothing failed, 1 something failed, 2 could not run.
     """
     with one_line():
+        also = diagnosis.known(fail_on or ())
         report = diagnosis.examine(load(stack, project), database)
+        if markdown is not None:
+            markdown.write_text(as_markdown(report), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         show(report, Console(highlight=False))
-    raise typer.Exit(_status(report, strict=strict))
+    raise typer.Exit(FAILED if report.fails(strict=strict, also=also) else 0)
 
 
 @app.command()
@@ -119,8 +129,3 @@ def rehearse(context: typer.Context) -> None:
     # In its place, not below it, so that Ctrl-C reaches what has to be cleaned up.
     command = [sys.executable, "-m", "azure_postgres_rehearsal", "rehearse", *context.args]
     os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
-
-
-def _status(report: Report, *, strict: bool) -> int:
-    bad = (State.FAILED, State.WARNING) if strict else (State.FAILED,)
-    return FAILED if report.state in bad else 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
+from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of
 from azure_postgres_cdc.operations.findings import (
     Finding,
@@ -26,6 +27,18 @@ CONNECTION_CHECKS = {
     "settings": "the settings and what was up have the same connectors",
 }
 """The checks that come before those of a connector that can be reached."""
+
+
+def known(checks: Iterable[str]) -> frozenset[str]:
+    """The names of checks, once they are right. Raises a CdcError where there is no such check."""
+    names = {*CONNECTION_CHECKS, *(name_of(check) for found in CHECKS.values() for check in found)}
+    wrong = sorted(set(checks) - names)
+    if wrong:
+        raise CdcError(
+            f"doctor has no check {listed(wrong)}. Remedy: take the name from its report, or from "
+            "docs/doctor.md"
+        )
+    return frozenset(checks)
 
 
 def examine(stack: Stack, database: str | None = None) -> Report:
