@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
@@ -94,14 +94,6 @@ class Report:
     def count(self, state: State) -> int:
         """How many findings are of one state."""
         return sum(finding.state == state for finding in self.findings)
-
-    def fails(self, *, strict: bool = False, also: Collection[str] = ()) -> bool:
-        """Whether something failed. `strict`: warnings count; `also`: those of these checks do."""
-        return any(
-            finding.state is State.FAILED
-            or (finding.state is State.WARNING and (strict or finding.check in also))
-            for finding in self.findings
-        )
 
     def as_json(self) -> dict[str, Any]:
         """For machines."""
