@@ -12,6 +12,8 @@ from pipeline_support import PIPELINES, Tool
 from tests.unit.pipeline_lines import command_lines, fault
 from tests.unit.test_pipelines import SCHEMAS, scripts
 
+from azure_postgres_cdc.operations.markdown import MOST_BYTES
+
 SHELL = sorted(PIPELINES.glob("*.sh"))
 EVERY = {
     **{file.name: scripts(file) for file in SCHEMAS},
@@ -112,6 +114,60 @@ def test_a_deployment_ends_where_a_token_is_refused(tmp_path: Path) -> None:
     (az.bin / "az").write_text("#!/bin/sh\nexit 1\n")
     assert run("deploy.sh", "prod", folder=tmp_path, tools=[az, pulumi]).returncode == 1
     assert pulumi.calls() == []
+
+
+def stub(folder: Path, name: str, status: int, says: str) -> Tool:
+    """A tool that prints this, gives doctor's report where it did look, and ends so."""
+    tool = Tool(folder, name)
+    (tool.folder / "says").write_text(says)
+    looked = name != "pulumi" and status != 2
+    markdown = f'echo "### doctor: {status}" >"$7"' if looked else ":"
+    (tool.bin / name).write_text(
+        f'#!/bin/sh\ncat "{tool.folder}/says"\n{markdown}\nexit {status}\n'
+    )
+    return tool
+
+
+@pytest.mark.parametrize(
+    ("preview", "doctor", "finding"),
+    [
+        (0, 0, None),
+        (
+            255,
+            0,
+            "### ❌ `pulumi preview --refresh --expect-no-changes`, stack prod\n\n"
+            "    error: drift\n\n### doctor: 0\n",
+        ),
+        (0, 1, "### doctor: 1\n"),
+        (0, 2, "### ❌ doctor could not look at stack prod\n\n    no such stack\n"),
+    ],
+)
+def test_a_night_tells_what_was_found_and_nothing_else(
+    tmp_path: Path, preview: int, doctor: int, finding: str | None
+) -> None:
+    says = " ~  a:b:C name refreshing \n    a:b:C name  \n@ previewing update....\nerror: drift\n"
+    tools = [
+        stub(tmp_path, "pulumi", preview, says),
+        stub(tmp_path, "azure-postgres-cdc", doctor, "no such stack\n"),
+    ]
+    result = run("nightly.sh", "prod", "finding-prod.md", folder=tmp_path, tools=tools)
+    assert (result.returncode, result.stderr) == (0 if finding is None else 1, "")
+    # All of it is in the log.
+    assert result.stdout == f"{says}no such stack\n"
+    file = tmp_path / "finding-prod.md"
+    assert (file.read_text() if file.exists() else None) == finding
+
+
+def test_a_long_finding_fits_an_issue(tmp_path: Path) -> None:
+    tools = [
+        stub(tmp_path, "pulumi", 255, "é" * 40_000 + "\n" + "x\n" * 50_000 + "the end\n"),
+        stub(tmp_path, "azure-postgres-cdc", 1, ""),
+    ]
+    run("nightly.sh", "prod", "finding-prod.md", folder=tmp_path, tools=tools)
+    finding = (tmp_path / "finding-prod.md").read_text()
+    assert "    the end\n" in finding
+    # With as much of doctor's.
+    assert len(finding.encode()) + MOST_BYTES < 65_000
 
 
 BOARDS = {"SYSTEM_COLLECTIONURI": "https://dev.azure.com/o/", "SYSTEM_TEAMPROJECT": "Data's"}
