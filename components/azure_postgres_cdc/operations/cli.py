@@ -48,7 +48,10 @@ def doctor(
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failed.")] = False,
     fail_on: Annotated[
         list[str] | None,
-        typer.Option(help="A check whose warning counts as failed, too. May be repeated."),
+        typer.Option(
+            callback=diagnosis.known,
+            help="A check whose warning counts as failed, too. May be repeated.",
+        ),
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Write what is not ok, for an issue.")
@@ -59,15 +62,15 @@ def doctor(
     Exit status: 0 nothing failed, 1 something failed, 2 could not run.
     """
     with one_line():
-        also = diagnosis.known(fail_on or ())
         report = diagnosis.examine(load(stack, project), database)
-        if markdown is not None:
-            markdown.write_text(as_markdown(report), encoding="utf-8")
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         show(report, Console(highlight=False))
-    raise typer.Exit(_status(report, strict=strict, also=also))
+    if markdown is not None:
+        with one_line():
+            markdown.write_text(as_markdown(report), encoding="utf-8")
+    raise typer.Exit(_status(report, strict=strict, also=fail_on or ()))
 
 
 @app.command()
