@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,23 +14,33 @@ import pytest
 import yaml
 
 PIPELINES = Path(__file__).resolve().parents[2] / "examples" / "pipelines"
-GITHUB = PIPELINES / "github-pull-request.yaml"
-AZURE_DEVOPS = PIPELINES / "azure-devops-pull-request.yaml"
 SCRIPT = PIPELINES / "rehearse-changed.sh"
+GITHUB = sorted(PIPELINES.glob("github-*.yaml"))
+AZURE_DEVOPS = sorted(PIPELINES.glob("azure-devops-*.yaml"))
 SCHEMAS = {
-    GITHUB: ["vendor.github-workflows"],
+    **{file: ["vendor.github-workflows"] for file in GITHUB},
     # The options with which check-jsonschema's own hook reads it.
-    AZURE_DEVOPS: [
-        "vendor.azure-pipelines",
-        "--data-transform=azure-pipelines",
-        "--regex-variant=nonunicode",
-    ],
+    **{
+        file: [
+            "vendor.azure-pipelines",
+            "--data-transform=azure-pipelines",
+            "--regex-variant=nonunicode",
+        ]
+        for file in AZURE_DEVOPS
+    },
 }
+READ, SIGN_IN = {"contents": "read"}, {"contents": "read", "id-token": "write"}
+_EXPRESSION = re.compile(r"\$\{\{.*?\}\}")
+_PINNED = re.compile(r"@(v?\d[\d.]*|[0-9a-f]{40})$")
 
 
 def load(file: Path) -> dict[str, Any]:
     found: dict[str, Any] = yaml.safe_load(file.read_text())
     return found
+
+
+def pipeline(name: str) -> dict[str, Any]:
+    return load(PIPELINES / f"{name}.yaml")
 
 
 def lint(file: Path, schema: list[str]) -> subprocess.CompletedProcess[str]:
@@ -42,17 +53,32 @@ def lint(file: Path, schema: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+def mappings(content: Any) -> Iterator[dict[str, Any]]:
+    """Every mapping in a file, at any depth."""
+    if isinstance(content, dict):
+        yield content
+    children = content.values() if isinstance(content, dict) else content
+    if not isinstance(content, str) and isinstance(children, Iterable):
+        for child in children:
+            yield from mappings(child)
+
+
 def scripts(file: Path) -> list[str]:
-    jobs = load(file)["jobs"]
-    listed = jobs if isinstance(jobs, list) else list(jobs.values())
-    keys = ("run", "bash", "script")
-    return [step[key] for job in listed for step in job["steps"] for key in keys if key in step]
+    """Every script in a file; what the service fills in is a word."""
+    keys = ("run", "bash", "script", "inlineScript")
+    return [
+        _EXPRESSION.sub("filled-in", part[key])
+        for part in mappings(load(file))
+        for key in keys
+        if isinstance(part.get(key), str)
+    ]
 
 
 def test_every_pipeline_is_linted_and_told_of() -> None:
     assert sorted(PIPELINES.glob("*.yaml")) == sorted(SCHEMAS)
     readme = (PIPELINES / "README.md").read_text()
-    assert all(f"`{file.name}`" in readme for file in (*SCHEMAS, SCRIPT))
+    files = [file for file in PIPELINES.iterdir() if file.is_file() and file.suffix != ".md"]
+    assert [file.name for file in files if f"`{file.name}`" not in readme] == []
 
 
 @pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.stem)
@@ -60,23 +86,39 @@ def test_it_is_what_the_service_takes(file: Path, tmp_path: Path) -> None:
     result = lint(file, SCHEMAS[file])
     assert result.returncode == 0, result.stdout
     spoilt = tmp_path / file.name
-    spoilt.write_text(file.read_text().replace("steps:", "stepps:"))
+    text = file.read_text()
+    spoilt.write_text(text.replace("steps:", "stepps:").replace("uses: ./", "uuses: ./"))
     assert lint(spoilt, SCHEMAS[file]).returncode == 1
 
 
 @pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.stem)
-def test_its_scripts_are_shell(file: Path) -> None:
-    found = scripts(file)
-    assert any("rehearse-changed.sh" in script for script in found)
-    assert "make lint" in found
-    for script in found:
-        check = subprocess.run(["bash", "-n"], input=script, text=True, check=False)
-        assert check.returncode == 0
+def test_everything_it_takes_from_others_is_pinned(file: Path) -> None:
+    taken = [part[key] for part in mappings(load(file)) for key in ("uses", "task") if key in part]
+    own = [name for name in taken if name.startswith("./.github/workflows/")]
+    assert [name for name in taken if name not in own and not _PINNED.search(name)] == []
 
 
-def test_github_gives_what_it_runs_no_right_to_write() -> None:
-    content = load(GITHUB)
-    assert content["permissions"] == {"contents": "read"}
+@pytest.mark.parametrize("file", SCHEMAS, ids=lambda file: file.stem)
+def test_no_secret_is_stored(file: Path) -> None:
+    text = file.read_text().lower()
+    for words in (r"secrets\.\w", "password", "passphrase", "client-secret", "access_key"):
+        assert re.search(words, text) is None
+    # On a command line, a list of processes shows it.
+    assert "set -x" not in text
+
+
+@pytest.mark.parametrize("file", GITHUB, ids=lambda file: file.stem)
+def test_github_fills_in_no_script(file: Path) -> None:
+    """What others may name, such as a branch, comes as a variable and never as code."""
+    for part in mappings(load(file)):
+        assert "${{" not in str(part.get("run", ""))
+        if "checkout" in str(part.get("uses", "")):
+            assert part["with"]["persist-credentials"] is False
+
+
+def test_github_gives_a_pull_request_no_right_to_write() -> None:
+    content = pipeline("github-pull-request")
+    assert content["permissions"] == READ
     # Of the pull request, on an event without secrets; `on` is a boolean in YAML 1.1.
     assert list(content[True]) == ["pull_request"]
     writing = {name: job for name, job in content["jobs"].items() if "permissions" in job}
@@ -85,22 +127,78 @@ def test_github_gives_what_it_runs_no_right_to_write() -> None:
     for name, job in content["jobs"].items():
         checks_out = [step for step in job["steps"] if "checkout" in step.get("uses", "")]
         assert bool(checks_out) == (name != "comment")
-        assert not any(step["with"]["persist-credentials"] for step in checks_out)
-        # What others may name, such as a branch, comes as a variable and never as code.
-        assert not any("${{" in step.get("run", "") for step in job["steps"])
-    assert "secrets." not in GITHUB.read_text()
+
+
+def test_github_deploys_main_only_to_one_stack_after_the_other() -> None:
+    merge, deploy = pipeline("github-merge"), pipeline("github-deploy")
+    assert merge[True]["push"]["branches"] == ["main"]
+    assert set(merge[True]) == {"push", "workflow_dispatch"}
+    assert merge["concurrency"] == {"group": "deploy", "cancel-in-progress": False}
+    jobs = merge["jobs"]
+    assert [(name, job.get("needs")) for name, job in jobs.items()] == [
+        ("dev", None),
+        ("staging", "dev"),
+        ("prod", "staging"),
+    ]
+    assert all(job["with"] == {"stack": name} for name, job in jobs.items())
+    (job,) = deploy["jobs"].values()
+    assert job["environment"] == "${{ inputs.stack }}"
+    assert merge["permissions"] == deploy["permissions"] == {}
+    assert [given["permissions"] for given in (*jobs.values(), job)] == [SIGN_IN] * 4
+    # What was signed in with is good for minutes only.
+    assert job["steps"][-2]["uses"].startswith("azure/login@")
+    assert "deploy.sh" in job["steps"][-1]["run"]
+
+
+def test_github_signs_in_where_no_issue_is_written() -> None:
+    nightly = pipeline("github-nightly")
+    assert set(nightly[True]) == {"schedule", "workflow_dispatch"}
+    check, issue = nightly["jobs"]["check"], nightly["jobs"]["issue"]
+    assert nightly["permissions"] == {}
+    assert check["permissions"] == SIGN_IN
+    assert issue["permissions"] == READ | {"issues": "write"}
+    assert (issue["needs"], issue["if"]) == ("check", "failure()")
+    assert check["strategy"]["matrix"]["stack"] == list(pipeline("github-merge")["jobs"])
 
 
 def test_azure_devops_gives_its_token_to_what_runs_nothing() -> None:
-    jobs = {job["job"]: job for job in load(AZURE_DEVOPS)["jobs"]}
+    content = pipeline("azure-devops-pull-request")
+    jobs = {job["job"]: job for job in content["jobs"]}
     with_token = [name for name, job in jobs.items() if "System.AccessToken" in str(job)]
     assert with_token == ["comment"]
     assert {"checkout": "none"} in jobs["comment"]["steps"]
-    assert "serviceConnection" not in AZURE_DEVOPS.read_text()
+    assert "azureSubscription" not in str(content)
     (posting,) = [step["bash"] for step in jobs["comment"]["steps"] if "bash" in step]
     # Not on the command line, where a list of processes would show it.
     assert posting.count("SYSTEM_ACCESSTOKEN") == 1
     assert '<<<"oauth2-bearer' in posting
+
+
+def test_azure_devops_deploys_main_only_to_one_stack_after_the_other() -> None:
+    merge = pipeline("azure-devops-merge")
+    assert (merge["pr"], merge["trigger"]["branches"]) == ("none", {"include": ["main"]})
+    assert (merge["trigger"]["batch"], merge["lockBehavior"]) == ("true", "sequential")
+    stages = [stage["stage"] for stage in merge["stages"]]
+    assert stages == list(pipeline("github-merge")["jobs"])
+    for stack, stage in zip(stages, merge["stages"], strict=True):
+        assert "dependsOn" not in stage  # so it comes after the one above it
+        (job,) = stage["jobs"]
+        assert job["environment"] == stack
+        (step,) = job["strategy"]["runOnce"]["deploy"]["steps"]
+        assert step["template"] == "azure-devops-stack.yaml"
+        assert step["parameters"] == {"stack": stack, "script": f"deploy.sh {stack}"}
+
+
+def test_azure_devops_signs_in_where_no_work_item_is_written() -> None:
+    check, issue = pipeline("azure-devops-nightly")["stages"]
+    assert "System.AccessToken" not in str(check)
+    assert "template" not in str(issue)
+    stacks = [stage["stage"] for stage in pipeline("azure-devops-merge")["stages"]]
+    assert [job["job"] for job in check["jobs"]] == stacks
+    for stack, job in zip(stacks, check["jobs"], strict=True):
+        step, *_ = job["steps"]
+        script = f"nightly.sh {stack} finding-{stack}.md"
+        assert step["parameters"] == {"stack": stack, "script": script}
 
 
 # The script that both run, in a repository of its own and with a rehearsal that only says its name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +28,7 @@ from azure_postgres_cdc.operations.connector.cli import connector
 from azure_postgres_cdc.operations.environments.cli import app as config
 from azure_postgres_cdc.operations.environments.cli import new_stack
 from azure_postgres_cdc.operations.findings import Report, State
+from azure_postgres_cdc.operations.markdown import as_markdown
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade.cli import app as upgrade
@@ -52,6 +54,16 @@ def doctor(
     database: Database = None,
     as_json: Annotated[bool, typer.Option("--json", help="For machines.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as failed.")] = False,
+    fail_on: Annotated[
+        list[str] | None,
+        typer.Option(
+            callback=diagnosis.known,
+            help="A check whose warning counts as failed, too. May be repeated.",
+        ),
+    ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Write what is not ok, for an issue.")
+    ] = None,
 ) -> None:
     """Look at every connector as the connector would, and say how it stands.
 
@@ -63,7 +75,10 @@ def doctor(
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
         show(report, Console(highlight=False))
-    raise typer.Exit(_status(report, strict=strict))
+    if markdown is not None:
+        with one_line():
+            markdown.write_text(as_markdown(report), encoding="utf-8")
+    raise typer.Exit(_status(report, strict=strict, also=fail_on or ()))
 
 
 @app.command()
@@ -135,6 +150,11 @@ def rehearse(context: typer.Context) -> None:
     os.execv(sys.executable, command)  # noqa: S606 - a list, no shell
 
 
-def _status(report: Report, *, strict: bool) -> int:
-    bad = (State.FAILED, State.WARNING) if strict else (State.FAILED,)
-    return FAILED if report.state in bad else 0
+def _status(report: Report, *, strict: bool, also: Collection[str]) -> int:
+    """`strict`: warnings count as failed; `also`: those of these checks do."""
+    failed = any(
+        finding.state is State.FAILED
+        or (finding.state is State.WARNING and (strict or finding.check in also))
+        for finding in report.findings
+    )
+    return FAILED if failed else 0

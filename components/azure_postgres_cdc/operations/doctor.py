@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
+from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of
+from azure_postgres_cdc.operations.command_line import one_line
 from azure_postgres_cdc.operations.findings import (
     Finding,
     Report,
@@ -110,3 +112,16 @@ def _finding(database: str, slot: str, topic: str, check: str, result: Result) -
         evidence=result.evidence,
         remedy=result.remedy,
     )
+
+
+def known(checks: list[str] | None) -> list[str]:
+    """The names that `--fail-on` gives, once they are right: a wrong one would never count."""
+    names = {*CONNECTION_CHECKS, *(name_of(check) for found in CHECKS.values() for check in found)}
+    wrong = sorted(set(checks or ()) - names)
+    with one_line():
+        if wrong:
+            raise CdcError(
+                f"doctor has no check {listed(wrong)}. Remedy: take the name from its report, or "
+                "from docs/doctor.md"
+            )
+    return checks or []
