@@ -25,6 +25,7 @@ from azure_postgres_cdc.operations.findings import Report, State
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade.cli import app as upgrade
+from azure_postgres_cdc.operations.watch.cli import watch
 
 app = typer.Typer(
     add_completion=False,
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 
 app.add_typer(upgrade, name="upgrade")
+app.command()(watch)
 
 
 @app.command()
