@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import IO
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.command_line import COULD_NOT_RUN, FAILED
@@ -100,7 +100,7 @@ class Watch:
                 text = json.dumps(lines.as_json(form, history), ensure_ascii=False)
             else:
                 text = lines.line(form, history)
-            _say(console.file, text)
+            print(text, file=console.file, flush=True)
 
         yield tell
 
@@ -114,7 +114,8 @@ class Watch:
             if history.samples and history.last.state == State.LOST
         ]
         if not self._options.as_json:
-            _say(console.file, self._summary(seen, lost))
+            style = "bold red" if lost else ""
+            console.print(Text(self._summary(seen, lost), style), soft_wrap=True)
         if lost:
             return FAILED
         answers = any(item.state != State.SILENT for history in seen for item in history.samples)
@@ -142,7 +143,3 @@ class Watch:
 
     def _is_all_lost(self) -> bool:
         return all(history.last.state == State.LOST for history in self._histories.values())
-
-
-def _say(file: IO[str], text: str) -> None:
-    print(text, file=file, flush=True)

@@ -34,7 +34,7 @@ section.lost { border: 2px solid var(--lost); }
 .lost .state { color: var(--lost); }
 .state { font-weight: 600; }
 dl { display: grid; gap: .5rem 1.5rem; margin: .75rem 0;
- grid-template-columns: repeat(auto-fill, minmax(9rem, 1fr)); }
+ grid-template-columns: repeat(auto-fill, minmax(7.5rem, 1fr)); }
 dl div { min-width: 0; } dt { font-size: .85rem; } dd { margin: 0; font-size: 1.15rem; }
 dd, figcaption b { font-variant-numeric: tabular-nums; }
 .plots { display: grid; gap: 1.25rem;
@@ -111,11 +111,13 @@ def _section(form: Form, history: History, identity: str) -> str:
     name = escape(f"{form.database}, slot {form.slot}")
     said = [f'<p class="state {kind}">{escape(words.state(history)[0])}</p>']
     if last.trouble:
-        said.append(f"<p>{escape(last.trouble)}</p>")
+        said.append(f"<p>{escape(_sentence(last.trouble))}.</p>")
     if history.answered is not None:
         said += [f"<p>{escape(text)}</p>" for text in words.danger(history)[:1]]
         if last.state != State.LOST:
             said.append(f"<p>{escape(_sentence(words.outlook(history)[0]))}.</p>")
+        if history.answered is not last:
+            said.append(f"<p>Last seen at {words.clock(history.answered.at)}:</p>")
         said.append(_values(history))
         said.append(_plots(history, identity))
     lines = "\n".join(said)

@@ -139,9 +139,9 @@ def _ticks(
 
 
 def _times(first: float, end: float) -> list[tuple[float, float]]:
-    """At most four round times, and where they are in the plot, from 0 to 1; always one."""
+    """At most three round times, and where they are in the plot, from 0 to 1; always one."""
     length = end - first
-    step = next((step for step in _TIME_STEPS if length / step <= 4), 86400 * -(-length // 345600))
+    step = next((step for step in _TIME_STEPS if length / step <= 3), 86400 * -(-length // 259200))
     start = -(-first // step) * step
     found = [start + number * step for number in range(int((end - start) // step) + 1)]
     # Not so near to an edge that the text would be cut off.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-BARS = "▁▂▃▄▅▆▇█"
+BARS = "▁▂▃▄▅▆▇"
+"""Without the full block: rows that stand above each other would run together."""
 ASCII_BARS = "_.:-=+*#"
 _FULL, _EMPTY = "█", "░"
 _ASCII_FULL, _ASCII_EMPTY = "#", "."

@@ -9,6 +9,7 @@ from azure_postgres_cdc.operations.watch.history import History
 from azure_postgres_cdc.operations.watch.sample import Behind, State
 
 UNKNOWN = "-"
+_NO_TIME = 0.05
 _NEGLIGIBLE = 1024
 """Bytes a second: what a quiet server writes by itself."""
 
@@ -45,6 +46,8 @@ def behind(found: Behind | None, *, ascii_only: bool = False) -> str:
     """A lag in time; what is only a lower bound says so."""
     if found is None:
         return UNKNOWN
+    if found.is_bound and found.seconds < _NO_TIME:
+        return "about 0 s"
     sign = (">= " if ascii_only else "≥ ") if found.is_bound else ""
     return sign + span(found.seconds)
 
