@@ -23,8 +23,9 @@ Database = Annotated[str | None, typer.Option(help="Only this database.")]
 
 
 def line(text: str) -> None:
-    """Names may hold line breaks, as in an error."""
-    typer.echo(CdcError(text))
+    """Names may hold line breaks, as in an error. Not with typer.echo, which would write over the
+    line that moves (progress.py)."""
+    print(CdcError(text), flush=True)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from rich.console import Console
 from azure_postgres_cdc.operations.command_line import Database, Project, StackName, one_line
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.watch.loop import Options, Watch
+from azure_postgres_cdc.progress import working
 
 
 def watch(
@@ -39,7 +40,8 @@ def watch(
     Ctrl-C ends it. Exit status: 0, 1 a slot is lost, 2 could not run, or had no answer at all.
     """
     with one_line():
-        found = load(stack, project)
+        with working(f"reading stack {stack}"):
+            found = load(stack, project)
         options = Options(interval, 1 if once else count, as_json, html, storage_gib)
         signal.signal(signal.SIGTERM, _interrupted)
         status = Watch(found, found.forms_of(database), options).run(Console(highlight=False))
