@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from threading import Lock
 
 from rich import box
-from rich.columns import Columns
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.panel import Panel
+from rich.table import Table
 from rich.text import Text
 
 from azure_postgres_cdc.operations.stack import Form
@@ -86,7 +86,15 @@ def _blocks(
 ) -> Iterator[RenderableType]:
     wide = (width - (columns - 1)) // columns
     blocks = [_block(form, seen[form], wide, ascii_only=ascii_only) for form in seen]
-    yield Columns(blocks, padding=(0, 1), width=wide) if columns > 1 else Group(*blocks)
+    if columns == 1:
+        yield from blocks
+        return
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for _ in range(columns):
+        grid.add_column(width=wide)
+    for first in range(0, len(blocks), columns):
+        grid.add_row(*blocks[first : first + columns])
+    yield grid
 
 
 def _block(form: Form, history: History, width: int, *, ascii_only: bool) -> Panel:

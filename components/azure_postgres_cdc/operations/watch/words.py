@@ -39,7 +39,7 @@ def span(seconds: float) -> str:
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{max(0, seconds):.1f} s"
+    return f"{seconds:.0f} s" if seconds >= 9.95 else f"{max(0, seconds):.1f} s"
 
 
 def behind(found: Behind | None, *, ascii_only: bool = False) -> str:
