@@ -19,11 +19,11 @@ def test_what_the_wal_sender_measures_counts() -> None:
 
 
 def test_lag_is_at_least_the_age_of_the_first_sample_beyond_the_confirmed_position() -> None:
-    made = history(sample(0), sample(2), sample(4), sample(6))
-    stuck = sample(8, confirmed=sample(2).wal, sender_seconds=None)
-    made.add(stuck)
+    made = history(sample(0), sample(2))
+    for second in (4, 6, 8):
+        made.add(sample(second, confirmed=sample(2).wal, sender_seconds=None))
     # The WAL of second 4 was there in second 4 and is not confirmed in second 8.
-    assert made.last.behind == Behind(4, is_bound=True)
+    assert made.last.behind == Behind(4, is_bound=True, at_most=6)
     assert words.behind(made.last.behind) == "≥ 4.0 s"
     assert words.behind(made.last.behind, ascii_only=True) == ">= 4.0 s"
 
@@ -51,7 +51,14 @@ def test_another_timeline_begins_anew() -> None:
     made = history(sample(0, confirmed=0), sample(60, confirmed=0))
     made.add(sample(62, wal=1000, confirmed=500, sender_seconds=None))
     assert made.last.behind == Behind(0, is_bound=True)
-    assert words.behind(made.last.behind) == "about 0 s"
+    assert words.behind(made.last.behind) == "not known"
+
+
+def test_what_only_this_sample_has_seen_is_younger_than_the_one_before() -> None:
+    made = history(sample(0), sample(2, confirmed=sample(1).wal, sender_seconds=None))
+    assert made.last.behind == Behind(0, is_bound=True, at_most=2)
+    assert words.behind(made.last.behind) == "< 2.0 s"
+    assert words.behind(None) == "-"
 
 
 # The forecast

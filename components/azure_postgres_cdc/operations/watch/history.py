@@ -134,7 +134,11 @@ class History:
         seen = sample.at - late[0].at if late else 0.0
         if sample.sender_seconds is not None and sample.sender_seconds >= seen:
             return Behind(sample.sender_seconds)
-        return Behind(seen, is_bound=bool(late))
+        if not late:
+            return Behind(0.0)
+        confirmed_marks = [mark for mark in self._marks if mark.wal <= confirmed]
+        at_most = sample.at - confirmed_marks[-1].at if confirmed_marks else None
+        return Behind(seen, is_bound=True, at_most=at_most)
 
 
 def peak(values: Iterable[float | None]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -52,12 +52,10 @@ class Watch:
 
     def run(self, console: Console) -> int:
         """The exit status."""
-        show = self._drawn if console.is_terminal and not self._options.as_json else self._told
-        try:
-            with show(console) as shown:
-                self._go_on(shown)
-        except KeyboardInterrupt:
-            pass  # how a watch ends
+        can_draw = console.is_terminal and not console.is_dumb_terminal
+        show = self._drawn if can_draw and not self._options.as_json else self._told
+        with suppress(KeyboardInterrupt), show(console) as shown:  # how a watch ends
+            self._go_on(shown)
         return self._end(console)
 
     def _go_on(self, shown: Callable[[Form], None]) -> None:

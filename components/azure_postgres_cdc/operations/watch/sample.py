@@ -61,6 +61,8 @@ class Behind:
     seconds: float
     is_bound: bool = False
     """It may be more: nobody has looked earlier."""
+    at_most: float | None = None
+    """It cannot be more than this, then; None where not even that is known."""
 
 
 @dataclass(frozen=True)

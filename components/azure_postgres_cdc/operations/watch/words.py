@@ -47,7 +47,7 @@ def behind(found: Behind | None, *, ascii_only: bool = False) -> str:
     if found is None:
         return UNKNOWN
     if found.is_bound and found.seconds < _NO_TIME:
-        return "about 0 s"
+        return "not known" if found.at_most is None else f"< {span(found.at_most)}"
     sign = (">= " if ascii_only else "≥ ") if found.is_bound else ""
     return sign + span(found.seconds)
 
