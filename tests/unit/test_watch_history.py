@@ -9,7 +9,7 @@ from tests.unit.watch_support import silent as no_answer
 from azure_postgres_cdc.operations.watch import words
 from azure_postgres_cdc.operations.watch.history import MOST_SAMPLES, History
 from azure_postgres_cdc.operations.watch.sample import Before, Behind, State
-from azure_postgres_cdc.operations.watch.sparkline import gauge, sparkline
+from azure_postgres_cdc.operations.watch.sparkline import condensed, gauge, sparkline
 
 # Lag in time
 
@@ -172,6 +172,36 @@ def test_a_watch_of_days_stays_small_and_keeps_its_beginning() -> None:
 )
 def test_sparkline(values: list[float | None], width: int, bars: str) -> None:
     assert sparkline(values, width) == bars
+
+
+@pytest.mark.parametrize(
+    ("count", "width", "bars"),
+    [
+        (3, 4, [0, 1, 2]),
+        (4, 4, [0, 1, 2, 3]),
+        (5, 4, [1, 3, 4]),
+        (6, 4, [1, 3, 5]),
+        (9, 4, [2, 5, 8]),
+        (10, 4, [2, 5, 8, 9]),
+        (0, 4, []),
+        (3, 0, []),
+    ],
+)
+def test_many_values_are_squeezed_and_the_same_ones_stay_together(
+    count: int, width: int, bars: list[float]
+) -> None:
+    assert condensed(list(range(count)), width, 10, count) == bars
+    # Some that came before were thinned out.
+    assert condensed(list(range(count)), width, 10, count + 12) == bars
+
+
+def test_peak_and_gap_survive_the_squeeze() -> None:
+    values = [1.0, 9.0, 1.0, None, None, None, 2.0, None]
+    assert condensed(values, 4, 100, 8) == [9, 1, None, 2]
+
+
+def test_bars_are_those_of_the_last_minutes() -> None:
+    assert condensed(list(range(1000)), 10, 20, 1000) == list(range(981, 1000, 2))
 
 
 def test_sparkline_in_ascii() -> None:

@@ -49,6 +49,8 @@ class History:
         self._marks: list[_Mark] = []
         """When the server had written how far: from the last one that is confirmed on."""
         self._before: Before | None = None
+        self.taken = 0
+        """How many samples there have been, with those that were thinned out."""
 
     @property
     def last(self) -> Sample:
@@ -59,6 +61,11 @@ class History:
     def answered(self) -> Sample | None:
         """The newest that tells something of the slot; None where there is none yet."""
         return next((item for item in reversed(self.samples) if item.state in _SEEN), None)
+
+    @property
+    def recent(self) -> int:
+        """How many samples there are of the last minutes."""
+        return sum(self.last.at - item.at <= WINDOW_SECONDS for item in self.samples)
 
     @property
     def silent_since(self) -> float:
@@ -77,6 +84,7 @@ class History:
 
     def add(self, sample: Sample) -> None:
         """Keep a sample, with the time that its connector is behind."""
+        self.taken += 1
         if sample.wal is not None and sample.confirmed is not None:
             if not self._marks and sample.before is not None:
                 self._before = sample.before

@@ -38,7 +38,7 @@ dl { display: grid; gap: .5rem 1.5rem; margin: .75rem 0;
 dl div { min-width: 0; } dt { font-size: .85rem; } dd { margin: 0; font-size: 1.15rem; }
 dd, figcaption b { font-variant-numeric: tabular-nums; }
 .plots { display: grid; gap: 1.25rem;
- grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); }
+ grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); }
 figure { margin: 0; min-width: 0; }
 figcaption { display: flex; justify-content: space-between; gap: 1rem; }
 .plot { position: relative; margin: .5rem 0 0 3.25rem; height: 10rem; padding-bottom: 1.5rem; }

@@ -11,6 +11,7 @@ from azure_postgres_cdc.operations.watch import words
 Point = tuple[float, float | None]
 """A time, and the value then; None where there was no answer."""
 
+_KIB = 1024.0
 _WIDTH, _HEIGHT = 1000.0, 200.0
 _BINARY = (("bytes", 1.0), ("KiB", 2.0**10), ("MiB", 2.0**20), ("GiB", 2.0**30), ("TiB", 2.0**40))
 _TIMES = (("seconds", 1.0), ("minutes", 60.0), ("hours", 3600.0), ("days", 86400.0))
@@ -39,7 +40,7 @@ def html(plot: Plot, identity: str) -> str:
     first, last, end = _range(plot)
     future = _future(plot, last, end)
     values = [value for _, value in (*plot.points, *future) if value is not None]
-    unit, ticks = _ticks(max(values, default=0), _TIMES if plot.is_time else _BINARY)
+    unit, ticks = _ticks(max(values, default=0), is_time=plot.is_time)
     scale = _Scale(first, end, ticks[-1])
     marks = "".join(
         f'<span style="bottom:{_number(100 * tick / ticks[-1])}%">{_label(tick / unit[1])}</span>'
@@ -124,13 +125,14 @@ def _runs(points: Sequence[Point]) -> Iterator[list[tuple[float, float]]]:
         yield run
 
 
-def _ticks(
-    highest: float, units: Sequence[tuple[str, float]]
-) -> tuple[tuple[str, float], list[float]]:
-    """A unit in which the numbers are short, and round values up to the highest one or beyond."""
-    unit = next((item for item in reversed(units) if highest >= 2 * item[1]), units[0])
-    most = max(highest / unit[1], 1.0)
-    power = 1.0
+def _ticks(highest: float, *, is_time: bool) -> tuple[tuple[str, float], list[float]]:
+    """A unit in which the numbers are short, and round values up to the highest one or beyond; at
+    least up to a second or a KiB, or nothing at all would look like much."""
+    units, least, many = (_TIMES, 1.0, 2) if is_time else (_BINARY, _KIB, 1)
+    highest = max(highest, least)
+    unit = next((item for item in reversed(units) if highest >= many * item[1]), units[0])
+    most = highest / unit[1]
+    power = 0.1
     while most / power > 30:
         power *= 10
     step = next(step * power for step in _STEPS if most / (step * power) <= 4)

@@ -18,7 +18,7 @@ from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.operations.watch import words
 from azure_postgres_cdc.operations.watch.history import History, peak
 from azure_postgres_cdc.operations.watch.sample import State
-from azure_postgres_cdc.operations.watch.sparkline import gauge, sparkline
+from azure_postgres_cdc.operations.watch.sparkline import condensed, gauge, sparkline
 
 _COLORS = {
     State.READ: "green",
@@ -125,55 +125,54 @@ def _state(history: History, width: int, *, ascii_only: bool) -> Text:
     return Text.assemble((dot, style), (text, style), no_wrap=True)
 
 
+@dataclass(frozen=True)
+class _Row:
+    """A number, and how it came about."""
+
+    label: str
+    value: str
+    series: Sequence[float | None]
+    shown: Callable[[float | None], str]
+
+    def text(self, history: History, width: int, *, ascii_only: bool) -> Text:
+        """In one line. The bars are those of the last minutes, with the highest of each few."""
+        text = _labelled(self.label, self.value)
+        highest = f"  peak {self.shown(peak(self.series))}".ljust(_PEAK)
+        highest = highest if width >= _WITH_PEAKS else ""
+        room = width - text.cell_len - 2 - len(highest)
+        if room >= _SHORTEST_TREND:
+            values = condensed(self.series, room, history.recent, history.taken)
+            text.append("  ").append(sparkline(values, room, ascii_only=ascii_only), "cyan")
+            text.append(highest, "dim")
+        return text
+
+
 def _values(history: History, width: int, *, ascii_only: bool) -> Iterator[Text]:
     last, samples = history.answered, history.samples
     if last is None:
         return
+    lags = [item.lag_bytes for item in samples]
+    times = [item.behind.seconds if item.behind else None for item in samples]
+    held = [item.retained_bytes for item in samples]
     rates = history.written_rates()
-    yield _line(
-        "lag", words.amount(last.lag_bytes), [item.lag_bytes for item in samples],
-        words.amount, width, ascii_only=ascii_only,
-    )  # fmt: skip
-    yield _line(
-        "lag in time", words.behind(last.behind, ascii_only=ascii_only),
-        [item.behind.seconds if item.behind else None for item in samples],
-        lambda seconds: words.UNKNOWN if seconds is None else words.span(seconds),
-        width, ascii_only=ascii_only,
-    )  # fmt: skip
-    yield _line(
-        "retained WAL", words.amount(last.retained_bytes),
-        [item.retained_bytes for item in samples], words.amount, width, ascii_only=ascii_only,
-    )  # fmt: skip
-    yield _line(
-        "WAL written", words.rate(rates[-1]), rates, words.rate, width, ascii_only=ascii_only
-    )
+    behind = words.behind(last.behind, ascii_only=ascii_only)
+    for row in (
+        _Row("lag", words.amount(last.lag_bytes), lags, words.amount),
+        _Row("lag in time", behind, times, words.seconds),
+        _Row("retained WAL", words.amount(last.retained_bytes), held, words.amount),
+        _Row("WAL written", words.rate(rates[-1]), rates, words.rate),
+    ):
+        yield row.text(history, width, ascii_only=ascii_only)
     if last.free_bytes is not None and last.total_bytes:
         yield _storage(last.free_bytes, last.total_bytes, width, ascii_only=ascii_only)
 
 
-def _line(
-    label: str,
-    value: str,
-    series: Sequence[float | None],
-    shown: Callable[[float | None], str],
-    width: int,
-    *,
-    ascii_only: bool,
-) -> Text:
-    text = Text.assemble((label.ljust(_LABEL), "dim"), (value.rjust(_VALUE), "bold"), no_wrap=True)
-    top = f"  peak {shown(peak(series))}".ljust(_PEAK) if width >= _WITH_PEAKS else ""
-    room = width - text.cell_len - 2 - len(top)
-    if room >= _SHORTEST_TREND:
-        text.append("  ").append(sparkline(series, room, ascii_only=ascii_only), "cyan")
-        text.append(top, "dim")
-    return text
+def _labelled(label: str, value: str) -> Text:
+    return Text.assemble((label.ljust(_LABEL), "dim"), (value.rjust(_VALUE), "bold"), no_wrap=True)
 
 
 def _storage(free: int, total: int, width: int, *, ascii_only: bool) -> Text:
-    text = Text.assemble(
-        ("storage free".ljust(_LABEL), "dim"), (words.amount(free).rjust(_VALUE), "bold"),
-        no_wrap=True,
-    )  # fmt: skip
+    text = _labelled("storage free", words.amount(free))
     share = 1 - free / total
     taken = f"{share:.0%}" if share >= 0.01 else "<1%"
     told = f"  {taken} of {words.amount(total)}" if width >= _WITH_PEAKS else f"{taken:>5}"

@@ -34,6 +34,11 @@ def rate(number: float | None) -> str:
     return UNKNOWN if number is None else f"{size(number).replace(' bytes', ' B')}/s"
 
 
+def seconds(number: float | None) -> str:
+    """A time span, where one is known."""
+    return UNKNOWN if number is None else span(number)
+
+
 def span(seconds: float) -> str:
     """A time span, short."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
@@ -107,7 +112,7 @@ def outlook(history: History) -> tuple[str, ...]:
 
 def fitting(ways: tuple[str, ...], width: int) -> str:
     """The longest way that fits; the shortest, cut, where none does."""
-    return next((text for text in ways if len(text) <= width), shortened(ways[-1], width))
+    return next((text for text in ways if len(text) <= width), ways[-1][: max(0, width)])
 
 
 def shortened(text: str, width: int, *, ascii_only: bool = False) -> str:
