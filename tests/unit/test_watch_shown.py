@@ -98,8 +98,9 @@ def test_more_slots_than_lines_are_a_line_each_and_what_is_lost_comes_first() ->
     histories[form("last")] = lost()
     shown = drawn(histories, 80, height=24).splitlines()
     assert len(shown) <= 24
-    assert shown[1].split() == ["●", "last,", "slot", "slot_shop", "LOST"]
-    assert " ".join(" ".join(shown[2:5]).split()).startswith(LOST[:60])
+    assert shown[1].split() == ["lag", "held", "WAL", "forecast"]
+    assert shown[2].split() == ["●", "last,", "slot", "slot_shop", "LOST"]
+    assert " ".join(" ".join(shown[3:6]).split()).startswith(LOST[:60])
     assert "held WAL does not grow" in shown[-1]
 
 

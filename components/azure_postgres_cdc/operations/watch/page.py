@@ -49,7 +49,7 @@ svg { display: block; width: 100%; height: 100%; overflow: visible; }
 .y span { position: absolute; right: 0; transform: translateY(50%); }
 .x { left: 0; right: 0; bottom: 0; height: 1.25rem; }
 .x span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
-.axis { text-align: center; font-size: .8rem; margin: 0; }
+.axis { text-align: center; font-size: .8rem; margin: 0 0 0 3.25rem; }
 path { fill: none; vector-effect: non-scaling-stroke; }
 .grid { stroke: var(--edge); } .line { stroke: var(--line); stroke-width: 2;
  stroke-linecap: round; stroke-linejoin: round; } .line.dashed { stroke-dasharray: 5 5; }

@@ -105,7 +105,7 @@ def _block(form: Form, history: History, width: int, *, ascii_only: bool) -> Pan
         lines.append(Text(history.last.trouble, "red", overflow="fold"))
     else:
         if state == State.SILENT:
-            lines.append(_cut(history.last.trouble, inner, "", ascii_only=ascii_only))
+            lines.append(_cut(history.last.trouble, inner, ascii_only=ascii_only))
         lines += _values(history, inner, ascii_only=ascii_only)
         lines += _outlook(history, inner)
     return Panel(
@@ -200,11 +200,15 @@ def _rows(
     seen: Mapping[Form, History], width: int, *, ascii_only: bool
 ) -> Iterator[RenderableType]:
     """A line for each, where there are too many for blocks. What is lost comes first."""
+    room = max(12, min(40, width // 3))
+    head = " " * (room + 2) + "lag".rjust(_VALUE)
+    for more in ("held WAL".rjust(_VALUE), "  forecast"):
+        head += more if len(head) + len(more) <= width else ""
+    yield Text(head, "dim", no_wrap=True)
     for form in sorted(seen, key=lambda form: seen[form].last.state != State.LOST):
         history, state = seen[form], seen[form].last.state
         style = _COLORS[state]
         mark = "* " if ascii_only else "● "
-        room = max(12, min(40, width // 3))
         name = words.shortened(_name(form), room, ascii_only=ascii_only).ljust(room)
         line = Text.assemble((mark, style), (name, "bold"), no_wrap=True)
         last = history.answered
@@ -221,9 +225,9 @@ def _rows(
             yield Text(history.last.trouble, "red", overflow="fold")
 
 
-def _cut(text: str, width: int, style: str, *, ascii_only: bool) -> Text:
+def _cut(text: str, width: int, *, ascii_only: bool) -> Text:
     shown = words.shortened(text.partition(". Remedy:")[0], width, ascii_only=ascii_only)
-    return Text(shown, style, no_wrap=True)
+    return Text(shown, no_wrap=True)
 
 
 def _name(form: Form) -> str:
