@@ -246,8 +246,9 @@ def test_slot_that_was_made_again_is_lost(connector: Connector, shop: Shop) -> N
 
 def test_slot_of_another_kind_is_lost(connector: Connector, shop: Shop) -> None:
     drop(shop, connector.slot)
-    shop.run(f"SELECT pg_create_logical_replication_slot('{connector.slot}', 'test_decoding')")
+    shop.run(f"SELECT pg_create_physical_replication_slot('{connector.slot}')")
     found = look_at(connector)()
+    drop(shop, connector.slot)  # it is of no database, and would outlive this one
     assert (found.state, "is not this stack's" in found.trouble) == (State.LOST, True)
 
 
