@@ -232,6 +232,25 @@ def test_slot_that_vanishes_while_it_is_watched_ends_the_watch(
     assert "http-equiv" not in text
 
 
+def test_slot_that_is_there_again_was_lost_all_the_same(connector: Connector, shop: Shop) -> None:
+    """What `up` has recorded nothing of cannot be told from another one, once it is there again."""
+    shop.run("COMMENT ON PUBLICATION streamkap_pub IS NULL")
+    file, ended = StringIO(), []
+    crm = replace(connector.form, slot=f"{connector.slot}_2")  # keeps the watch going
+    create(shop, crm.slot)
+    watch = Watch(connector.stack(), [connector.form, crm], Options(interval=0.1, count=60))
+    watcher = threading.Thread(target=lambda: ended.append(watch.run(Console(file=file))))
+    watcher.start()
+    until(lambda: "nobody has read it" in file.getvalue())
+    drop(shop, connector.slot)
+    until(lambda: "LOST" in file.getvalue())
+    create(shop, connector.slot)
+    watcher.join(60)
+    assert ended == [1]
+    assert file.getvalue().splitlines()[-1].endswith(f"; LOST: {connector.slot}")
+    assert "nobody has read it" in file.getvalue().splitlines()[-3]
+
+
 def test_slot_that_was_made_again_is_lost(connector: Connector, shop: Shop) -> None:
     consume(shop, connector.slot, 3)
     look = look_at(connector)

@@ -49,6 +49,8 @@ class Watch:
         self._note = room.reason
         self._lock = Lock()
         self._taken = 0
+        # Also one that is there again: nobody else may have seen that it was not.
+        self._lost: dict[str, None] = {}
 
     def run(self, console: Console) -> int:
         """The exit status."""
@@ -63,6 +65,8 @@ class Watch:
         while True:
             for form, look in self._looks.items():
                 found = look()
+                if found.state == State.LOST:
+                    self._lost[form.slot] = None
                 with self._lock:
                     self._histories[form].add(found)
                 shown(form)
@@ -106,27 +110,22 @@ class Watch:
         seen = [history for history in self._histories.values() if history.samples]
         if seen:
             self._write(is_over=True)
-        lost = [
-            form.slot
-            for form, history in self._histories.items()
-            if history.samples and history.last.state == State.LOST
-        ]
         if not self._options.as_json:
-            style = "bold red" if lost else ""
-            console.print(Text(self._summary(seen, lost), style), soft_wrap=True)
-        if lost:
+            style = "bold red" if self._lost else ""
+            console.print(Text(self._summary(seen), style), soft_wrap=True)
+        if self._lost:
             return FAILED
         answers = any(item.state != State.SILENT for history in seen for item in history.samples)
         return 0 if answers or not seen else COULD_NOT_RUN
 
-    def _summary(self, seen: Sequence[History], lost: Sequence[str]) -> str:
+    def _summary(self, seen: Sequence[History]) -> str:
         if not seen:
             return "nothing was looked at"
         first = min(history.samples[0].at for history in seen)
         last = max(history.last.at for history in seen)
         count = "1 sample" if self._taken == 1 else f"{self._taken} samples"
         text = f"watched from {words.clock(first)} to {words.clock(last)}, {count}"
-        return f"{text}; LOST: {', '.join(lost)}" if lost else text
+        return f"{text}; LOST: {', '.join(self._lost)}" if self._lost else text
 
     def _write(self, *, is_over: bool) -> None:
         if self._options.html is None:
