@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import psycopg
 import typer
 from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 try:
     from azure_postgres_rehearsal import demo as demonstration
@@ -105,7 +107,8 @@ def rehearse(
         wishes = Wishes(_project(project), stack, policies, policy_config, base)
         if policies and not (wishes.project / POLICIES).is_dir():
             raise RehearsalFailed(f"{wishes.project} has no folder {POLICIES}: no policies to ask")
-        story = rehearse_stack(wishes, lambda text: console.print(f"[bold]==> {text}[/bold]"))
+        with _steps(console) as say:
+            story = rehearse_stack(wishes, say)
         shown.show(story, console)
         if markdown is not None:
             markdown.write_text(shown.markdown(story), encoding="utf-8")
@@ -139,6 +142,26 @@ def upgrade(
         _could_not_run(f"{error}: {error.outcome.text}")
     except (RehearsalFailed, OSError, RuntimeError, psycopg.Error) as error:
         _could_not_run(str(error))
+
+
+@contextmanager
+def _steps(console: Console) -> Iterator[Callable[[str], None]]:
+    """A line for each step; on a terminal, the one that goes on is shown with the time so far."""
+    with Progress(
+        SpinnerColumn("line"),
+        TextColumn("{task.description}", markup=False),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("starting PostgreSQL", total=None)
+
+        def say(text: str) -> None:
+            console.print(f"==> {text}", style="bold", markup=False)
+            progress.reset(task, description=text)
+
+        yield say
 
 
 def _could_not_run(reason: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azure_postgres_cdc import progress
 from azure_postgres_cdc.database import identity_change
 from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
 
@@ -149,10 +151,16 @@ def test_other_fault_names_its_table(shop: Shop) -> None:
 def test_progress_is_told(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(identity_change, "_NOTE_EVERY_SECONDS", 0)
+    monkeypatch.setattr(progress, "FIRST_SECONDS", 0)
+    monkeypatch.setattr(identity_change, "Pace", lambda: progress.Pace(0))
     full(shop, 1250).up()
     lines = capfd.readouterr().err.splitlines()
-    assert lines[-2] == f"database {shop.name}: replica identity of 1,200 of 1,250 tables changed"
+    told = f"database {shop.name}: replica identity: "
+    assert lines[0].startswith(f"{told}200 of 1,250 tables, ")
+    assert all(
+        re.fullmatch(r"[\d,]+ of 1,250 tables, \d+\.\d s", line.removeprefix(told))
+        for line in lines
+    )
 
 
 @pytest.mark.parametrize("count", [2000, pytest.param(10_000, marks=pytest.mark.full)])

@@ -14,6 +14,7 @@ from tests.database.doctor_support import ready_connector as ready_connector
 from tests.database.slot_support import create, drop, reader
 from tests.database.upgrade_support import LATER, as_app, let_write, said, upgrade_of
 
+from azure_postgres_cdc import progress
 from azure_postgres_cdc.database import slot_catalog
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.upgrade import drain
@@ -238,6 +239,23 @@ def test_further_markers_follow_while_nothing_is_confirmed(
     run.patience = 0.3
     refusal(lambda: Drain().make_true(run))
     assert connector.shop.value("SELECT count(*) FROM streamkap.streamkap_signal") >= 2
+
+
+def test_drain_says_how_far_and_how_fast_it_is(
+    run: Upgrade, connector: Connector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(drain, "Pace", lambda: progress.Pace(0))
+    monkeypatch.setattr(progress, "_SHARE", 1e9)
+    write(connector)
+    half = drain._mark(run, connector.form, f"{drain.PREFIX}1")
+    write(connector, 2)
+    run.record(connector.form).marker_lsn = drain._mark(run, connector.form, f"{drain.PREFIX}2")
+    told = drain._Progress(run, connector.form)
+    told.look()
+    assert "; nobody reads it: " in said(run)
+    connector.shop.run(f"SELECT pg_replication_slot_advance('{connector.slot}', '{half}')")
+    told.look()
+    assert re.search(r"behind the marker, [\d.]+ \w+/s, about \d+ seconds left; nobody", said(run))
 
 
 def test_slot_that_was_made_anew_is_never_drained(run: Upgrade, connector: Connector) -> None:

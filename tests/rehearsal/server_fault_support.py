@@ -104,12 +104,14 @@ def one_server(postgres: EmbeddedPostgres) -> Iterator[EmulatedAzure]:
 
 
 class FastForward:
-    """Time that passes at once where tenacity sleeps; `monkeypatch` puts it there."""
+    """Time that passes at once where tenacity sleeps; `monkeypatch` puts it there, and where it is
+    told how long that took."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.skipped = 0.0
         monkeypatch.setattr("tenacity.time", self)
         monkeypatch.setattr("tenacity.nap.time", self)
+        monkeypatch.setattr("azure_postgres_cdc.progress.time", self)
 
     def monotonic(self) -> float:
         return time.monotonic() + self.skipped

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +111,67 @@ def test_snapshot_is_signalled(stack: Rehearsal) -> None:
     refused = run(stack, "snapshot", "--database", "crm", "--all")
     assert (refused.returncode, refused.stdout) == (2, "")
     assert refused.stderr.startswith("azure-postgres-cdc: the connector on crm takes its snapshots")
+
+
+def test_watch_looks_once_and_knows_what_azure_says(stack: Rehearsal) -> None:
+    result = run(stack, "watch", "--once", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    seen = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [(item["database"], item["slot"]) for item in seen] == [
+        ("shop", "streamkap_pgoutput_slot"),
+        ("crm", "crm_slot"),
+    ]
+    assert {item["state"] for item in seen} == {"unread"}
+    assert all(0 < item["freeBytes"] < item["storageBytes"] for item in seen)
+    unknown = run(stack, "watch", "--once", "--database", "no")
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    "terminal",
+    [True, pytest.param(False, marks=pytest.mark.full)],
+    ids=["terminal", "log"],
+)
+def test_watch_ends_with_an_interrupt(stack: Rehearsal, terminal: bool, tmp_path: Path) -> None:
+    page = tmp_path / "slots.html"
+    master, slave = pty.openpty() if terminal else os.pipe()
+    command = [sys.executable, "-m", "azure_postgres_cdc.operations", "watch", "--stack", "local"]
+    environment = stack.engine.environment | {"TERM": "xterm", "COLUMNS": "70", "LINES": "30"}
+    process = subprocess.Popen(
+        [*command, "--interval", "0.2", "--html", str(page)],
+        cwd=stack.engine.folder,
+        env={key: value for key, value in environment.items() if key != "NO_COLOR"},
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    deadline = time.monotonic() + 60
+    while not page.is_file():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert 'http-equiv="refresh"' in page.read_text(encoding="utf-8")
+    process.send_signal(signal.SIGINT)
+    shown = _all_of(master)
+    assert process.wait(20) == 0
+    last = re.sub(r"\x1b\[[\d;?]*\w", "", shown.splitlines()[-1])
+    assert re.fullmatch(r"watched from [\d:]+ to [\d:]+, \d+ samples?", last)
+    assert "Traceback" not in shown
+    assert ("retained WAL" in shown, "\x1b[?1049h" in shown) == (True, terminal)
+    if terminal:
+        assert shown.rindex("\x1b[?1049l") < shown.rindex("slot crm_slot")
+    written = page.read_text(encoding="utf-8")
+    assert 'http-equiv="refresh"' not in written
+    assert not [secret for secret in stack.secrets() if secret in written + shown]
+
+
+def _all_of(master: int) -> str:
+    chunks = []
+    with contextlib.suppress(OSError):  # how Linux says that a terminal has no other end any more
+        while chunk := os.read(master, 65536):
+            chunks.append(chunk)
+    os.close(master)
+    return b"".join(chunks).decode()
 
 
 def test_wrong_passphrase_is_one_line(stack: Rehearsal) -> None:

@@ -160,7 +160,7 @@ def test_an_upper_case_name_is_refused_before_azure_is_asked(rehearsal: Rehearsa
 
 @pytest.mark.full
 def test_a_long_restart_says_in_the_engine_that_it_goes_on(rehearsal: Rehearsal) -> None:
-    rehearsal.azure.faults = Faults([{"kind": "slow", "seconds": 35} | RESTART])
+    rehearsal.azure.faults = Faults([{"kind": "slow", "seconds": 5} | RESTART])
     through = rehearsal.engine.up("--skip-preview", capture=True)
-    assert "restart server cdc-local: 30 s so far" in through.text
+    assert "restart server cdc-local: 2 s so far" in through.text
     assert rehearsal.azure.journal.restarts == 1

@@ -95,7 +95,10 @@ def test_what_somebody_lowered_is_raised_and_what_somebody_raised_stays(stack: S
     by_hand(stack.azure, "max_worker_processes", "9")
     restart_by_hand(stack.azure)
     again = stack.up()
-    assert again.lines[0] == "max_worker_processes of server cdc-1: 9 -> 16 (after a restart)"
+    assert (
+        again.lines[0]
+        == "writing 1 of 1: max_worker_processes of server cdc-1: 9 -> 16 (after a restart)"
+    )
     assert again.done == ["max_worker_processes=16", "restart"]
     check_up(stack)
 

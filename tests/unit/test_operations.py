@@ -286,7 +286,7 @@ def test_exit_status(
     plain: int,
     strict: int,
 ) -> None:
-    def found(stack: Stack, _database: str | None) -> Report:
+    def found(stack: Stack, *_options: object) -> Report:
         return report(*states, stack=stack.name)
 
     monkeypatch.setattr(doctor, "examine", found)

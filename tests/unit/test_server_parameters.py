@@ -110,9 +110,11 @@ def test_only_what_differs_is_written_one_after_the_other(
         == azure.server.values
     )
     assert capsys.readouterr().err.splitlines() == [
-        f"{name} of server cdc-1: {change}"
-        for name, change in WRITTEN.items()
-        if name != "max_worker_processes"
+        f"writing {number} of 3: {name} of server cdc-1: {change}"
+        for number, (name, change) in enumerate(
+            ((name, change) for name, change in WRITTEN.items() if name != "max_worker_processes"),
+            1,
+        )
     ]
     assert outputs["toWrite"] == {}
 

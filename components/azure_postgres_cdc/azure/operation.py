@@ -27,13 +27,12 @@ from tenacity.wait import wait_random_exponential
 from azure_postgres_cdc.azure.identity import LOGIN_REMEDY, first_line
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.progress import Pace
 
 BUSY_SECONDS = 900
 """How long another operation on the server is waited for."""
 OPERATION_SECONDS = 3600
 """How long one operation may take. A restart after a crash recovers first, which takes its time."""
-NOTE_SECONDS = 30
-"""How often a long wait says that it still waits."""
 
 BUSY_CODES = frozenset({"ServerIsBusy", "ServerBusy", "ServerIsNotReady"})
 """Which of them Azure answers is not documented for every operation."""
@@ -83,16 +82,14 @@ def run(begin: Callable[..., Any], *arguments: Any, what: str) -> None:
 
 def until(condition: Callable[[], bool], what: str) -> bool:
     """Ask again and again until it is so; False when that takes too long."""
-    started = time.monotonic()
-    noted = started
+    pace = Pace()
     while not _answered(condition):
-        now = time.monotonic()
-        if now - started > OPERATION_SECONDS:
+        waited = pace.seconds
+        if waited > OPERATION_SECONDS:
             return False
-        if now - noted > NOTE_SECONDS:
-            noted = now
-            note(f"still waiting: {what}; {now - started:.0f} s so far")
-        time.sleep(min(5.0, max(0.1, (now - started) / 4)))
+        if pace.is_due():
+            note(f"still waiting: {what}; {waited:.0f} s so far")
+        time.sleep(min(5.0, max(0.1, waited / 4)))
     return True
 
 
@@ -147,16 +144,16 @@ def _remedy(error: BaseException) -> str:
 
 
 class _Patience:
-    """Says at once, and then every half minute, what is waited for."""
+    """Says at once, and then now and then, what is waited for."""
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._noted = -NOTE_SECONDS
+        self._pace: Pace | None = None
 
     def __call__(self, state: RetryCallState) -> None:
         waited = int(state.seconds_since_start or 0)
-        if waited - self._noted >= NOTE_SECONDS:
-            self._noted = waited
+        if self._pace is None or self._pace.is_due():
+            self._pace = self._pace or Pace()
             note(
                 f"{self._what}: another operation is under way on the server; waiting, "
                 f"{waited} s so far, {BUSY_SECONDS // 60} min at most"
@@ -164,10 +161,10 @@ class _Patience:
 
 
 def _wait(poller: Any, what: str) -> None:
-    started = time.monotonic()
+    pace = Pace()
     while not poller.done():
-        poller.wait(NOTE_SECONDS)
-        waited = int(time.monotonic() - started)
+        poller.wait(pace.pause)
+        waited = int(pace.seconds)
         if poller.done():
             break
         if waited > OPERATION_SECONDS:
@@ -175,7 +172,8 @@ def _wait(poller: Any, what: str) -> None:
                 f"{what}: Azure has not finished after {OPERATION_SECONDS // 60} min. "
                 f"Remedy: {_ACTIVITY_LOG}"
             )
-        note(f"{what}: {waited} s so far")
+        if pace.is_due():
+            note(f"{what}: {waited} s so far")
     poller.result()
 
 

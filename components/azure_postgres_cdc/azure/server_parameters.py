@@ -221,8 +221,8 @@ def _replica_plans(props: Props) -> list[_ReplicaPlan]:
 
 
 def _write(server: FlexibleServer, changes: Sequence[Change], which: str) -> None:
-    for change in changes:
-        note(f"{change.name} of {which}: {change}")
+    for number, change in enumerate(changes, 1):
+        note(f"writing {number} of {len(changes)}: {change.name} of {which}: {change}")
         server.set_parameter(change.name, change.requirement.merged)
 
 

@@ -17,6 +17,7 @@ from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
+from azure_postgres_cdc.progress import Pace
 
 LOCK_TIMEOUTS = (100, 300, 1000, 2000, 2000, 2000, 2000, 2000)
 """Milliseconds for which a table's lock is waited for, in one round after the other. The later ones
@@ -25,7 +26,6 @@ are longer than PostgreSQL's deadlock_timeout (1 s), after which autovacuum make
 _PAUSE_SECONDS = 2
 _PATIENCE_SECONDS = 90
 _TOGETHER = 200
-_NOTE_EVERY_SECONDS = 2
 
 _IDENTITIES = """
 SELECT n.nspname, c.relname, CASE c.relreplident
@@ -75,15 +75,14 @@ class _Progress:
 
     def __init__(self, database: str, total: int) -> None:
         self._database, self._total, self._done = database, total, 0
-        self._next = time.monotonic() + _NOTE_EVERY_SECONDS
+        self._pace = Pace()
 
     def add(self, count: int) -> None:
         self._done += count
-        if time.monotonic() > self._next:
-            self._next = time.monotonic() + _NOTE_EVERY_SECONDS
+        if self._pace.is_due():
             note(
-                f"database {self._database}: replica identity of {self._done:,} of "
-                f"{self._total:,} tables changed"
+                f"database {self._database}: replica identity: {self._done:,} of "
+                f"{self._total:,} tables, {self._pace.seconds:.1f} s"
             )
 
 

@@ -27,7 +27,8 @@ SELECT slot_type, plugin::text, database::text, active, active_pid,
                'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
        extract(epoch FROM
            clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint,
-       server.wal::text
+       server.wal::text,
+       (to_jsonb(s) ->> 'safe_wal_size')::bigint
 FROM pg_replication_slots s, server WHERE slot_name = %s
 """
 _SERVER = """
@@ -70,6 +71,9 @@ class Slot:
     idle_seconds: int | None
     """For how long. As `idle_since`."""
     wal: str
+    safe_bytes: int | None = None
+    """WAL that can be written before the slot is in danger. None where nothing limits it, as on
+    Azure, and before PostgreSQL 13."""
 
     @property
     def retained_bytes(self) -> int:

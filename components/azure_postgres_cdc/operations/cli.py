@@ -32,6 +32,8 @@ from azure_postgres_cdc.operations.markdown import as_markdown
 from azure_postgres_cdc.operations.report import show
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade.cli import app as upgrade
+from azure_postgres_cdc.operations.watch.cli import watch
+from azure_postgres_cdc.progress import working
 
 app = typer.Typer(
     add_completion=False,
@@ -45,6 +47,7 @@ app.add_typer(upgrade, name="upgrade")
 app.add_typer(config, name="config")
 app.command("new-stack")(new_stack)
 app.command()(connector)
+app.command()(watch)
 
 
 @app.command()
@@ -69,8 +72,8 @@ def doctor(
 
     Exit status: 0 nothing failed, 1 something failed, 2 could not run.
     """
-    with one_line():
-        report = diagnosis.examine(load(stack, project), database)
+    with one_line(), working(f"reading stack {stack}") as say:
+        report = diagnosis.examine(load(stack, project), database, say)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
@@ -103,7 +106,7 @@ def snapshot(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
 ) -> None:
     """Ask the connector for a snapshot of captured tables, through the signal table."""
-    with one_line():
+    with one_line(), working(f"reading stack {stack}"):
         choice = snapshots.Choice(tuple(tables or ()), tables_file, everything)
         form = load(stack, project).form_of(database, slot)
         done = snapshots.signal(form, choice, kind, condition, dry_run=dry_run)
@@ -120,10 +123,10 @@ def record(
     ] = None,
 ) -> None:
     """Describe the server and its databases, with no credential and no data, for `rehearse`."""
-    with one_line():
+    with one_line(), working(f"reading stack {stack}") as say:
         read = load(stack, project, was_up=False)
         file = output or records.default_file(read)
-        found = records.describe(read)
+        found = records.describe(read, say)
         records.write(found, file)
     typer.echo(records.summary(found, file))
 

@@ -24,8 +24,9 @@ Slot = Annotated[str | None, typer.Option(help="The connector, where a database 
 
 
 def line(text: str) -> None:
-    """Names may hold line breaks, as in an error."""
-    typer.echo(CdcError(text))
+    """Names may hold line breaks, as in an error. Not with typer.echo, which would write over the
+    line that moves (progress.py)."""
+    print(CdcError(text), flush=True)
 
 
 @contextmanager

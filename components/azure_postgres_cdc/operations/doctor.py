@@ -22,6 +22,7 @@ from azure_postgres_cdc.operations.login import as_connector
 from azure_postgres_cdc.operations.stack import Form, Stack
 from azure_postgres_cdc.operations.subject import Administrator, Subject
 from azure_postgres_cdc.plan import Plan
+from azure_postgres_cdc.progress import Say, silent
 
 CONNECTION_CHECKS = {
     "connection": "the connector's user can log in",
@@ -30,13 +31,14 @@ CONNECTION_CHECKS = {
 """The checks that come before those of a connector that can be reached."""
 
 
-def examine(stack: Stack, database: str | None = None) -> Report:
-    """Everything that there is to find on a stack, or on one of its databases."""
+def examine(stack: Stack, database: str | None = None, say: Say = silent) -> Report:
+    """Everything that there is to find on a stack, or on one of its databases. `say` is told what
+    is looked at."""
     plans = stack.plans()
     findings: list[Finding] = []
     for form in stack.forms_of(database):
         plan = plans.pop((form.database, form.slot), None)
-        findings += _connector(stack, form, plan)
+        findings += _connector(stack, form, plan, say)
     for name, slot in plans:
         if database in (None, name):
             result = warning("in the settings, and not up yet", "run pulumi up")
@@ -44,7 +46,10 @@ def examine(stack: Stack, database: str | None = None) -> Report:
     return Report(stack.name, findings)
 
 
-def _connector(stack: Stack, form: Form, plan: Plan | None) -> Iterator[Finding]:
+def _connector(stack: Stack, form: Form, plan: Plan | None, say: Say) -> Iterator[Finding]:
+    where = f"database {form.database}, slot {form.slot}"
+    say(where)
+
     def found(check: str, result: Result) -> Finding:
         return _finding(form.database, form.slot, "connection", check, result)
 
@@ -59,18 +64,20 @@ def _connector(stack: Stack, form: Form, plan: Plan | None) -> Iterator[Finding]
             Administrator(stack.administrator(form), form.database) as administrator,
         ):
             yield found("connection", _reached(form))
-            yield from _checked(Subject(stack, form, plan, connection, administrator))
+            subject = Subject(stack, form, plan, connection, administrator)
+            for topic in CHECKS:
+                say(f"{where}: {topic}")
+                yield from _checked(topic, subject)
     except CdcError as error:
         yield found("connection", _unreached(form, error))
 
 
-def _checked(subject: Subject) -> Iterator[Finding]:
-    for topic, checks in CHECKS.items():
-        for check in checks:
-            result = _result(check, subject)
-            if result is not None:
-                form = subject.form
-                yield _finding(form.database, form.slot, topic, name_of(check), result)
+def _checked(topic: str, subject: Subject) -> Iterator[Finding]:
+    for check in CHECKS[topic]:
+        result = _result(check, subject)
+        if result is not None:
+            form = subject.form
+            yield _finding(form.database, form.slot, topic, name_of(check), result)
 
 
 def _result(check: Check, subject: Subject) -> Result | None:

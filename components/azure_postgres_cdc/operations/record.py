@@ -17,14 +17,16 @@ from azure_postgres_cdc.operations import record_catalog as catalog
 from azure_postgres_cdc.operations.record_catalog import Json
 from azure_postgres_cdc.operations.stack import Stack
 from azure_postgres_cdc.plan import connector_schemas
+from azure_postgres_cdc.progress import Say, silent
 from azure_postgres_cdc.server_args import NONE
 
 FORMAT = 1
 _ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"
 
 
-def describe(stack: Stack) -> Json:
-    """The record of a stack's server and databases. Changes nothing."""
+def describe(stack: Stack, say: Say = silent) -> Json:
+    """The record of a stack's server and databases. Changes nothing. `say` is told what is
+    read."""
     connectors = stack.settings.connectors_by_database(stack.root)
     if not connectors:
         raise CdcError(
@@ -37,7 +39,8 @@ def describe(stack: Stack) -> Json:
     databases: Json = {}
     more_parameters = sorted(stack.settings.server.parameters)
     publications = {plan.publication for plan in stack.plans().values()}
-    for name in sorted(connectors):
+    for number, name in enumerate(sorted(connectors), 1):
+        say(f"reading database {name}, {number} of {len(connectors)}")
         with connect(login, name) as connection:
             connection.execute(_ONE_MOMENT)
             if not databases:

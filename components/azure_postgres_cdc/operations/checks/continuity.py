@@ -14,7 +14,7 @@ from azure_postgres_cdc.database.slot_loss import Examination, acknowledged, dou
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.findings import Result, from_error, ok, unknown, warning
-from azure_postgres_cdc.operations.subject import Subject
+from azure_postgres_cdc.operations.subject import Administrator, Subject
 
 
 def continuity(subject: Subject) -> Result | None:
@@ -33,7 +33,7 @@ def continuity(subject: Subject) -> Result | None:
         return unknown(
             "where the slot stood before is recorded nowhere", "run pulumi up, which records it"
         )
-    _record(subject, found)
+    record(subject.administrator, form.publication, found)
     if found.doubt is not None and not _is_acknowledged(subject, found):
         text = doubtful(form.slot, form.database, found.doubt)
         evidence, _, remedy = text.partition(". Remedy: ")
@@ -62,9 +62,10 @@ def _is_acknowledged(subject: Subject, found: Examination) -> bool:
     return found.doubt is not None and acknowledged(found.doubt, word)
 
 
-def _record(subject: Subject, found: Examination) -> None:
-    """Only the administrator may; where there is none to be had, the next `up` records it."""
+def record(administrator: Administrator, publication: str, found: Examination) -> None:
+    """Remember what was seen of a slot. Only the administrator may; where there is none to be had,
+    or the server is read-only, the next `up` records it."""
     if not found.is_news:
         return
     with suppress(CdcError, psycopg.Error):
-        ledger.write(subject.administrator.connection, subject.form.publication, found.record)
+        ledger.write(administrator.connection, publication, found.record)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from azure_postgres_cdc.database.connection import rows
-from azure_postgres_cdc.database.slot_catalog import PLUGIN
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
@@ -15,7 +15,7 @@ RETAINED_WARNING_SHARE = 0.2
 LAG_WARNING_BYTES = GIB
 LAG_WARNING_SECONDS = 300
 
-# The last confirmed position's age; null once the connector has caught up and the server is quiet.
+# Null once the connector has caught up and the server is quiet.
 _BEHIND = """
 SELECT extract(epoch FROM coalesce(flush_lag, replay_lag, write_lag))::float
 FROM pg_stat_replication WHERE pid = %s
@@ -83,8 +83,7 @@ def lag(subject: Subject) -> Result | None:
     if not found.active:
         evidence = f"{size(behind)} not confirmed; in seconds not known, as nobody reads the slot"
         return ok(evidence) if behind < LAG_WARNING_BYTES else _late(evidence)
-    answer = rows(subject.connection, _BEHIND, found.active_pid)
-    seconds = answer[0] if answer else None
+    seconds = seconds_behind(subject.connection, found)
     time = "caught up" if seconds is None else f"{seconds:.1f} s behind"
     evidence = f"{size(behind)} not confirmed, {time}"
     if behind >= LAG_WARNING_BYTES or (seconds or 0) >= LAG_WARNING_SECONDS:
@@ -112,6 +111,13 @@ def retained_wal(subject: Subject) -> Result | None:
         "let the connector catch up; heartbeats release WAL where the captured tables are quiet; "
         "drop the slot where no connector is left",
     )
+
+
+def seconds_behind(connection: Connection, found: Slot) -> float | None:
+    """The last confirmed position's age, as its WAL sender measures it. None where nobody reads the
+    slot, and once the connector has caught up."""
+    answer = rows(connection, _BEHIND, found.active_pid) if found.active else []
+    return answer[0] if answer else None
 
 
 def size(number: float) -> str:

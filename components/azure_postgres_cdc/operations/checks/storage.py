@@ -34,7 +34,7 @@ SELECT wal_bytes::float, extract(epoch FROM clock_timestamp() - stats_reset)::fl
 def storage(subject: Subject) -> Result:
     """The storage has room. Its size is Azure's to say, and what is used PostgreSQL's."""
     total = subject.storage_bytes
-    databases, wal = rows(subject.administrator.connection, _USED)[0]
+    databases, wal = used(subject.administrator.connection)
     share = (databases + wal) / total
     evidence = (
         f"about {share:.0%} of {size(total)} used: databases {size(databases)}, WAL {size(wal)}"
@@ -54,7 +54,7 @@ def time_to_full(subject: Subject) -> Result | None:
     if found.active:
         return ok("the slot is being read, and its WAL is released")
     total = subject.storage_bytes
-    free = total - sum(rows(subject.administrator.connection, _USED)[0])
+    free = total - sum(used(subject.administrator.connection))
     rate = _bytes_per_second(subject.connection)
     left = seconds_to_full(free, rate)
     if left is None:
@@ -68,6 +68,12 @@ def time_to_full(subject: Subject) -> Result | None:
     if left < WARNING_SECONDS:
         return warning(evidence, _REMEDY)
     return ok(evidence)
+
+
+def used(connection: Connection) -> tuple[int, int]:
+    """Bytes that the databases take, and the WAL; asked as the administrator."""
+    databases, wal = rows(connection, _USED)[0]
+    return databases, wal
 
 
 def _bytes_per_second(connection: Connection) -> float:

@@ -10,6 +10,7 @@ import typer
 from azure_postgres_cdc.operations.command_line import FAILED, Project, StackName, line, one_line
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade import commands
+from azure_postgres_cdc.progress import working
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,7 +43,7 @@ def plan(
     keep_slots: KeepSlots = False,
 ) -> None:
     """Say what stands in the way, and what a run would do. Changes nothing."""
-    with one_line():
+    with one_line(), working(f"reading stack {stack}"):
         options = commands.Options(read_only_database=read_only, keep_slots=keep_slots)
         is_clear = commands.plan(load(stack, project), to, options, line)
     raise typer.Exit(0 if is_clear else FAILED)
@@ -69,13 +70,14 @@ def run(
 
     Exit status: 0 nothing can be missing, 1 a snapshot is needed, 2 it stopped; one line says why.
     """
-    with one_line():
+    with one_line(), working(f"reading stack {stack}") as at:
         options = commands.Options(
             read_only_database=read_only,
             keep_slots=keep_slots,
             terminate=terminate,
             snapshot_afterwards=snapshot_afterwards,
             patience=wait * 60,
+            at=at,
         )
         is_proved = commands.run(load(stack, project), to, state, options, line)
     raise typer.Exit(0 if is_proved else FAILED)
@@ -84,7 +86,7 @@ def run(
 @app.command("status")
 def status(stack: StackName, project: Project = None, state: Record = None) -> None:
     """Say how far it is, seen on the server."""
-    with one_line():
+    with one_line(), working(f"reading stack {stack}"):
         commands.status(load(stack, project), state, line)
 
 
@@ -96,7 +98,7 @@ def abort(
 
     Exit status: 0 nothing can be missing, 1 a snapshot is needed, 2 it stopped.
     """
-    with one_line():
-        options = commands.Options(patience=wait * 60)
+    with one_line(), working(f"reading stack {stack}") as at:
+        options = commands.Options(patience=wait * 60, at=at)
         is_proved = commands.abort(load(stack, project), state, options, line)
     raise typer.Exit(0 if is_proved else FAILED)

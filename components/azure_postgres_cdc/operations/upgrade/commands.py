@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,8 +15,7 @@ from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
-
-Say = Callable[[str], None]
+from azure_postgres_cdc.progress import Say, silent
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,8 @@ class Options:
     snapshot_afterwards: bool = False
     patience: float = 3600
     pause: float = 1
+    at: Say = silent
+    """Is told which step it is at."""
 
 
 def plan(stack: Stack, to: int, options: Options, say: Say) -> bool:
@@ -94,6 +95,7 @@ def _apply(upgrade: Upgrade, options: Options) -> None:
     upgrade.terminate = options.terminate
     upgrade.snapshot_afterwards = options.snapshot_afterwards
     upgrade.patience, upgrade.pause = options.patience, options.pause
+    upgrade.at = options.at
 
 
 def _begun(file: Path, stack: Stack) -> State:

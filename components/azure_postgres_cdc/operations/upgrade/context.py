@@ -15,6 +15,7 @@ from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.stack import Form, Stack
 from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.state import ConnectorRecord, State
+from azure_postgres_cdc.progress import Say, silent
 from azure_postgres_cdc.server_args import NONE
 
 _OIDS = """
@@ -40,8 +41,10 @@ class Upgrade:
     stack: Stack
     state: State
     file: Path
-    say: Callable[[str], None]
+    say: Say
     """Takes a line for the person who watches."""
+    at: Say = silent
+    """Takes what it is at, for as long as it is."""
     terminate: bool = False
     """Sessions that can still write are ended."""
     snapshot_afterwards: bool = False

@@ -20,11 +20,11 @@ from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.checks.slot import duration, size
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.progress import Pace
 
 PREFIX = "azure-postgres-cdc-upgrade-"
 MARKER_SECONDS = 5
 """After so long without a confirmation, another marker follows."""
-_LINE_SECONDS = 10
 
 # Debezium's own signal type `log` prints the message and does nothing.
 _SIGNAL = "INSERT INTO {} (id, type, data) VALUES (%(id)s, 'log', %(data)s)"
@@ -193,17 +193,20 @@ class _Progress:
     def __init__(self, run: Upgrade, form: Form) -> None:
         self._run, self._form = run, form
         self._marked = time.monotonic()
-        self._shown: tuple[float, int] | None = None
+        self._pace = Pace()
+        self._seen: tuple[float, int] | None = None
 
     def look(self) -> None:
         now = time.monotonic()
         if now - self._marked > MARKER_SECONDS:
             _mark(self._run, self._form, f"{PREFIX}{uuid.uuid4()}")
             self._marked = now
-        if self._shown is None or now - self._shown[0] > _LINE_SECONDS:
+        if self._seen is None or self._pace.is_due():
             self._show(now)
 
     def _show(self, now: float) -> None:
+        """Nothing at first, because it takes two looks to tell how fast it is; unless nobody reads
+        the slot, which somebody has to change."""
         form, marker = self._form, self._run.record(self._form).marker_lsn
         with self._run.connect(form.database) as connection:
             slot = slot_catalog.find(connection, form.slot)
@@ -214,13 +217,14 @@ class _Progress:
             )
         left = max(0, lsn(marker) - lsn(slot.position))
         line = f"drain: slot {form.slot} is {size(left)} behind the marker"
-        if self._shown is not None:
-            rate = max(0.0, (self._shown[1] - left) / (now - self._shown[0]))
-            line += f", {size(rate)}/s" + (f", {duration(left / rate)} left" if rate else "")
+        if self._seen is not None:
+            rate = max(0.0, (self._seen[1] - left) / (now - self._seen[0]))
+            line += f", {size(rate)}/s" + (f", about {duration(left / rate)} left" if rate else "")
         if not slot.active:
             line += "; nobody reads it: resume the source in the Streamkap app"
-        self._run.say(line)
-        self._shown = now, left
+        if self._seen is not None or not slot.active:
+            self._run.say(line)
+        self._seen = now, left
 
 
 def _mark(run: Upgrade, form: Form, marker: str) -> str:

@@ -49,6 +49,7 @@ def go(run: Upgrade) -> bool:
 
 def take(run: Upgrade, step: Step) -> None:
     """One step: whatever was done before, it counts only where it is true."""
+    run.at(step.name)
     if not step.is_true(run):
         step.make_true(run)
         if not step.is_true(run):
@@ -129,6 +130,7 @@ def _line_of(run: Upgrade, step: Step) -> str:
 
 
 def _preflight(run: Upgrade) -> None:
+    run.at("plan")
     results = plan.examine(
         run.stack,
         run.state.to,
