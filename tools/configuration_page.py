@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
 
+import yaml
 from attribute_docs import attribute_docs, cell, without_default, write_or_check
 from pydantic.fields import FieldInfo
 
@@ -24,7 +25,6 @@ from azure_postgres_cdc.azure import alerts, network, new_server, parameters, re
 from azure_postgres_cdc.database import capture, connection, grants, logins
 from azure_postgres_cdc.setting_types import SettingsModel
 from azure_postgres_cdc.settings import (
-    SECRETS,
     Capture,
     Connector,
     Database,
@@ -105,6 +105,16 @@ def keys_of(model: type[SettingsModel]) -> Iterator[Key]:
         )  # fmt: skip
 
 
+def secrets() -> list[Key]:
+    """The keys that are no objects: Pulumi.yaml declares them, and says what each is."""
+    declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
+    return [
+        Key(name.rpartition(":")[2], "secret", "none", item["description"], None)
+        for name, item in declared.items()
+        if item["type"] == "string"
+    ]
+
+
 def every_key() -> dict[str, Key]:
     """All keys by their dotted path, those of a list's items below the list's own."""
     found: dict[str, Key] = {}
@@ -128,7 +138,7 @@ def page() -> str:
     def table(match: re.Match[str]) -> str:
         path = match["path"]
         if path == "secrets":
-            return _table([(name, _secret(name, text)) for name, text in SECRETS.items()])
+            return _table([(key.path, key) for key in secrets()])
         return _table(list(_rows(keys, path, own_tables)))
 
     return _TABLE.sub(table, template)
@@ -155,11 +165,6 @@ def _table(rows: Sequence[tuple[str, Key]]) -> str:
         for name, key in rows
     ]
     return "\n".join(lines)
-
-
-def _secret(name: str, text: str) -> Key:
-    meaning, default = without_default(text)
-    return Key(name, "secret", default or "none", meaning, None)
 
 
 def _default(field: FieldInfo) -> str:

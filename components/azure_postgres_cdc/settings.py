@@ -36,12 +36,8 @@ from azure_postgres_cdc.setting_types import (
 )
 from azure_postgres_cdc.slot_options import SlotArgs
 
-SECRETS = {
-    "adminPassword": "The administrator's password. Needed but with `connection.auth: entra`.",
-    "connectorPassword": "The connectors' password. Default: one is generated for each, and "
-    "kept encrypted in the state.",
-}
-"""The keys beside the settings that hold a secret, and what each is."""
+SECRETS = ("adminPassword", "connectorPassword")
+"""The keys beside the settings that hold a secret."""
 UNNAMED = "postgresql"
 _FAULTS_SHOWN_OF_A_FILE = 20
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from configuration_page import PAGE, Key, every_key, page
+from configuration_page import PAGE, Key, every_key, page, secrets
 from pydantic import ValidationError
 
-from azure_postgres_cdc.settings import SECRETS, Settings
+from azure_postgres_cdc.settings import Settings
 
 KEYS = every_key()
+SECRETS = [key.path for key in secrets()]
 
 
 def test_the_page_is_current() -> None:
@@ -49,6 +50,10 @@ def test_a_default_that_is_written_is_the_one_of_the_schema(path: str, key: Key)
     if key.schema_default is None or (first not in ("true", "false") and not first.isdigit()):
         return
     assert first == key.schema_default.strip("`"), path
+
+
+def test_the_secrets_are_declared() -> None:
+    assert SECRETS == ["adminPassword", "connectorPassword"]
 
 
 def test_a_key_that_is_not_on_the_page_is_refused() -> None:
