@@ -41,8 +41,8 @@ format: $(READY)
 
 ## make docs       build the pages of docs/ into site/; any warning is an error
 docs: docs-pages
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
-	@echo site/index.html
+	@# The variable turns off what the theme says of its successor.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 ## make docs-pages write those that are made: configuration, components, policies
 docs-pages: $(READY)
