@@ -50,7 +50,26 @@ class Message(NamedTuple):
         return sum(character.isalpha() for character in self.text) >= LEAST
 
 
+def constants() -> dict[str, str]:
+    """The package's own constants, where one name has one value."""
+    found: dict[str, set[str]] = {}
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            name = (
+                node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+            )
+            value = getattr(node, "value", None)
+            if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                found.setdefault(name.id, set()).add(str(value.value))
+    return {name: values.pop() for name, values in found.items() if len(values) == 1}
+
+
+CONSTANTS = constants()
+
+
 def text_of(node: ast.AST) -> str:
+    if isinstance(node, ast.FormattedValue) and isinstance(node.value, ast.Name):
+        return CONSTANTS.get(node.value.id, "*")
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value.replace("*", "\N{ASTERISK OPERATOR}")
     if isinstance(node, ast.JoinedStr):
