@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pulumi
 import pytest
 from attribute_docs import attribute_docs
 from components_page import PAGE, page, resources
+from tests.unit.program import run
 
 from azure_postgres_cdc.server import CdcServer
 from azure_postgres_cdc.server_args import CdcServerArgs
@@ -42,3 +44,21 @@ def test_every_argument_and_output_has_a_meaning(owner: type) -> None:
     wanted = {name for name in owner.__annotations__ if not name.startswith("_")}
     assert wanted
     assert set(attribute_docs(owner)) == wanted
+
+
+def test_the_program_on_the_page_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = re.search(r"```python\n(.*?)```", page(), re.DOTALL)
+    assert found
+    monkeypatch.setattr(pulumi.Config, "require_secret", lambda *_: pulumi.Output.secret("a word"))
+
+    def program() -> pulumi.Output[list[dict[str, object]]]:
+        names: dict[str, object] = {}
+        exec(found[1], names)  # noqa: S102 - the page's own
+        source = names["source"]
+        assert isinstance(source, CdcSource)
+        return pulumi.Output.all(*source.connectors)
+
+    declared = run(program)
+    assert declared.one("CdcServer").name == "cdc-1"
+    assert declared.one("CdcSource").name == "shop"
+    assert declared.outputs[0]["tables"] == ""
