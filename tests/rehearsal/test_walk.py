@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -37,14 +36,6 @@ def test_the_walk_prints_what_is_written(tmp_path: Path) -> None:
             continue  # what is set up once is set up already
         wrong = difference(step.output, result.stdout)
         assert not wrong, f"$ {step.command}\n{wrong}\n\n{result.stdout}"
-
-
-def test_the_readme_shows_what_the_demo_prints() -> None:
-    """The table itself is compared with the demo's by test_demo.py."""
-    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^\$ (.+)$", readme, re.MULTILINE)
-    assert commands[0] == "make demo"
-    assert "│ rows that differ        │ 0         │" in readme
 
 
 @pytest.mark.parametrize(
