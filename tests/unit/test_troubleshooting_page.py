@@ -23,6 +23,18 @@ LEAST = 9
 """Letters without which a text says nothing by itself: it only puts others together."""
 
 
+FAULTS = re.findall(r"^\| `(.+?)`[ ,].*\|$", PAGE, re.MULTILINE)
+SETTINGS = (
+    "acknowledge.py", "azure/alerts.py", "azure/key_vault.py", "azure/network.py",
+    "azure/new_server.py", "azure/restart.py", "azure/window.py", "consistency.py",
+    "database/capture.py", "database/grants.py", "database/logins.py", "names.py", "plan.py",
+    "publication_options.py", "row_filter.py", "server_args.py", "setting_types.py", "settings.py",
+    "slot_options.py", "source.py",
+)  # fmt: skip
+"""Where faults of the settings are found."""
+NO_FAULTS = ("acknowledge: ['*']", "(now: * sessions, * of replication)")
+
+
 class Message(NamedTuple):
     """A message as the code has it, up to its remedy; `*` stands for what differs."""
 
@@ -106,6 +118,18 @@ def messages_in(file: Path) -> Iterator[Message]:
                 yield Message(where, REMEDY.sub("", text))
 
 
+def faults_in(file: Path) -> Iterator[Message]:
+    """What functions yield, return, gather or raise as a ValueError: faults of the settings."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        value = node.value if isinstance(node, ast.Yield | ast.Return) else None
+        if isinstance(node, ast.Call) and node.args:
+            name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            value = node.args[0] if name in ("append", "ValueError") else None
+        text = " ".join(text_of(value).split()) if value is not None else ""
+        if " " in text and text not in NO_FAULTS:
+            yield Message(str(file.relative_to(PACKAGE)), REMEDY.sub("", text))
+
+
 def texts_in(file: Path) -> Iterator[Message]:
     """Everything that the code may say, whoever puts it together."""
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -147,6 +171,20 @@ def test_every_entry_is_a_message_that_there_is() -> None:
         if not any(text.fits(entry) or text.fits(entry.rpartition(": ")[0]) for text in TEXTS)
     ]
     assert not stale
+
+
+@pytest.mark.parametrize("file", SETTINGS)
+def test_every_fault_of_the_settings_has_its_row(file: str) -> None:
+    missing = [
+        fault.text
+        for fault in faults_in(PACKAGE / file)
+        if fault.says_something
+        and not any(
+            fault.fits(row) or fault._replace(text=f"*{fault.text}").fits(row)
+            for row in [*FAULTS, *ENTRIES]
+        )
+    ]
+    assert not missing
 
 
 def test_what_errors_py_says_by_itself_is_explained() -> None:
