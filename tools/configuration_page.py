@@ -13,8 +13,9 @@ import re
 import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import yaml
 from attribute_docs import attribute_docs, cell, without_default, write_or_check
@@ -74,14 +75,17 @@ _PLURALS = {"text": "texts", "name": "names", "table": "tables", "number": "numb
 _TABLE = re.compile(r"\{\{(?P<path>[\w.\[\]]+)\}\}")
 
 
-class Key(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class Key:
     """One key of the settings."""
 
     path: str
     kind: str
     default: str
     meaning: str
-    model: type[SettingsModel] | None
+    source: str
+    """Where the meaning is written."""
+    model: type[SettingsModel] | None = None
     """What is below it, where it is a mapping of known keys or holds such."""
     between: str = ""
     """What stands between it and a key below: `[]` of a list, `.NAME` of a mapping by name."""
@@ -91,8 +95,8 @@ class Key(NamedTuple):
 
 def keys_of(model: type[SettingsModel]) -> Iterator[Key]:
     """The keys of a part of the settings, in their order."""
-    docs = attribute_docs(_ARGUMENTS[model]) if model in _ARGUMENTS else {}
-    docs |= attribute_docs(model)
+    arguments, own = _ARGUMENTS.get(model, model), attribute_docs(model)
+    docs = attribute_docs(arguments) | own
     hints = get_type_hints(model, include_extras=True)
     for name, field in model.model_fields.items():
         meaning, said = without_default(docs.get(name, ""))
@@ -100,16 +104,28 @@ def keys_of(model: type[SettingsModel]) -> Iterator[Key]:
         between = {tuple: "[]", dict: ".NAME"}.get(get_origin(hint), "")
         default = _default(field)
         yield Key(
-            name, _kind(hint), said or default, meaning, _model_in(hint), between,
-            default if said and default != "none" else None,
-        )  # fmt: skip
+            path=name,
+            kind=_kind(hint),
+            default=said or default,
+            meaning=meaning,
+            source=_source(model if name in own else arguments),
+            model=_model_in(hint),
+            between=between,
+            schema_default=default if said and default != "none" else None,
+        )
 
 
 def secrets() -> list[Key]:
     """The keys that are no objects: Pulumi.yaml declares them, and says what each is."""
     declared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text(encoding="utf-8"))["config"]
     return [
-        Key(name.rpartition(":")[2], "secret", "none", item["description"], None)
+        Key(
+            path=name.rpartition(":")[2],
+            kind="secret",
+            default="none",
+            meaning=item["description"],
+            source="`Pulumi.yaml`",
+        )
         for name, item in declared.items()
         if item["type"] == "string"
     ]
@@ -164,7 +180,14 @@ def _table(rows: Sequence[tuple[str, Key]]) -> str:
         f"| `{name}` | {cell(key.kind)} | {cell(key.default)} | {cell(key.meaning)} |"
         for name, key in rows
     ]
-    return "\n".join(lines)
+    sources = dict.fromkeys(key.source for _, key in rows)
+    return "\n".join([*lines, "", f"Source: {', '.join(sources)}."])
+
+
+def _source(owner: type) -> str:
+    """A class, and its file in the library."""
+    _, _, module = owner.__module__.partition(".")
+    return f"`{owner.__name__}` in `{module.replace('.', '/')}.py`"
 
 
 def _default(field: FieldInfo) -> str:
