@@ -79,3 +79,11 @@ def test_a_link_that_leads_nowhere_stops_the_build(tmp_path: Path) -> None:
     result = build(tmp_path, tmp_path / "site")
     assert result.returncode != 0
     assert "nowhere.md" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "examples"])
+def test_links_from_outside_of_the_site_lead_somewhere(name: str) -> None:
+    where = PROJECT / name
+    for page in where.rglob("*.md") if where.is_dir() else [where]:
+        links = re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        assert not [link for link in links if not (page.parent / link).exists()], page
