@@ -12,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.1
 	--generate-hashes --no-emit-index-url --no-annotate --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help setup engine demo test test-full lint format docs-policies lock clean
+.PHONY: help setup engine demo test test-full lint format docs docs-pages lock clean
 
 help:
 	@sed -n 's/^## //p' Makefile
@@ -40,8 +40,15 @@ format: $(READY)
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
-## make docs-policies  write docs/policies.md from the rules
-docs-policies: $(READY)
+## make docs       build the pages of docs/ into site/; any warning is an error
+docs: docs-pages
+	@# The variable turns off what the theme says of its successor.
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+## make docs-pages write those that are made: configuration, components, policies
+docs-pages: $(READY)
+	@$(BIN)/python tools/configuration_page.py
+	@$(BIN)/python tools/components_page.py
 	@$(BIN)/python tools/policies_page.py
 
 ## make setup      only set up
@@ -69,4 +76,4 @@ lock: $(READY)
 
 ## make clean      remove what was set up
 clean:
-	rm -rf .venv .engine build dist *.egg-info
+	rm -rf .venv .engine build dist site *.egg-info

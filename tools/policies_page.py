@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "policies"))
 
+from attribute_docs import write_or_check  # noqa: E402
 from pulumi_policy import Policy, ResourceValidationPolicy  # noqa: E402
 
 from rules import RULES  # noqa: E402
@@ -76,13 +77,7 @@ def _section(policy: Policy) -> Iterator[str]:
 
 def main() -> int:
     """Write the page, or look whether it is current."""
-    wanted = page()
-    if "--check" in sys.argv[1:]:
-        current = PAGE.is_file() and PAGE.read_text(encoding="utf-8") == wanted
-        print("current" if current else f"{PAGE.relative_to(ROOT)} is not: make docs-policies")
-        return 0 if current else 1
-    PAGE.write_text(wanted, encoding="utf-8")
-    return 0
+    return write_or_check(PAGE, page())
 
 
 if __name__ == "__main__":

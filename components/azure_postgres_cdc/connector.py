@@ -16,9 +16,9 @@ class SshArgs(TypedDict):
     host: str
     """Its host name or address."""
     port: NotRequired[int]
-    """Default 22."""
+    """Its port. Default 22."""
     user: NotRequired[str]
-    """Default `streamkap`."""
+    """Whom the connector logs in as there. Default `streamkap`."""
 
 
 class FormArgs(TypedDict):
@@ -29,15 +29,17 @@ class FormArgs(TypedDict):
     sslMode: NotRequired[str]
     """`require` (default) or `disable`: whether the connector's own connection is encrypted."""
     ssh: NotRequired[SshArgs]
-    """Connect through an SSH tunnel. Default: not."""
+    """Connect through an SSH tunnel. Default: none."""
     signalSchema: NotRequired[str]
-    """The schema of `streamkap_signal`. Default `streamkap`."""
+    """The schema of `streamkap_signal`: a name that needs no quotes in SQL, because the connector
+    does not start with another. Default `streamkap`."""
     heartbeatSchema: NotRequired[str]
     """The schema of `streamkap_heartbeat`. Default: the signal table's."""
     prefixWithDatabaseName: NotRequired[bool]
     """Topics are named DatabaseName_TopicName. Default false."""
     binaryHandling: NotRequired[str]
-    """`bytes` (default), `base64`, `base64-url-safe` or `hex`."""
+    """How binary columns are represented: `bytes` (default), `base64`, `base64-url-safe` or
+    `hex`."""
 
 
 def connector_settings(

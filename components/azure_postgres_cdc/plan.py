@@ -46,9 +46,11 @@ class ConnectorArgs(PublicationArgs, SlotArgs, TypedDict):
     role: NotRequired[str]
     """The group role that gets the grants. Default `streamkap_role`."""
     publication: NotRequired[str]
-    """Default `streamkap_pub`."""
+    """Its publication's name. A new name is refused until `acknowledge` has the word. Default
+    `streamkap_pub`."""
     slot: NotRequired[str]
-    """Unique on the server. Default `streamkap_pgoutput_slot`."""
+    """Its replication slot's name, unique on the server. A new name is refused until `acknowledge`
+    has the word. Default `streamkap_pgoutput_slot`."""
     snapshots: NotRequired[Literal["signal-table", "read-only"]]
     """`signal-table` (default, the page's method 2) or `read-only` (method 1, PostgreSQL 13+)."""
     heartbeat: NotRequired[bool]
@@ -56,11 +58,13 @@ class ConnectorArgs(PublicationArgs, SlotArgs, TypedDict):
     replicaIdentityFull: NotRequired[bool | Sequence[str]]
     """REPLICA IDENTITY FULL for every captured table, or for these. Default false."""
     replicaIdentityIndex: NotRequired[Mapping[str, str]]
-    """REPLICA IDENTITY USING INDEX: tables, and the name of a unique index of each. An index goes
-    before `replicaIdentityFull: true`; a table that is in both lists is a fault. Default: none."""
+    """REPLICA IDENTITY USING INDEX: tables, and the name of a unique index of each, neither
+    partial nor deferrable, on NOT NULL columns; partitions included. An index goes before
+    `replicaIdentityFull: true`; a table that is in both lists is a fault. Default: none."""
     allowWithoutIdentity: NotRequired[Sequence[str]]
     """Captured tables that rows are only ever inserted into: they may be published without a
-    replica identity, though UPDATE and DELETE on them would then fail. Default: none."""
+    replica identity, though UPDATE and DELETE on them would then fail for the application. Other
+    tables without one are refused. Default: none."""
     owners: NotRequired[Sequence[str]]
     """Roles that create tables in the captured schemas, whose future tables are to be readable at
     once. Default: the administrator and every role that owns a table there, looked up at each

@@ -72,7 +72,8 @@ class CdcServerArgs(TypedDict):
     alerts: NotRequired[AlertsArgs]
     """Metric alerts on storage, WAL and replication delay. Default: none."""
     keyVault: NotRequired[str]
-    """The resource id of a Key Vault that gets the connectors' passwords. Default: none."""
+    """The resource id of a Key Vault that gets the connectors' passwords, as secrets called
+    `<server>-<user>`. Default: none."""
     users: NotRequired[Mapping[str, Sequence[str]]]
     """Login users of the connectors, each with its group roles.
     Default: `streamkap_user` in `streamkap_role`."""

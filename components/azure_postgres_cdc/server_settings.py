@@ -140,6 +140,7 @@ class Server(SettingsModel):
     management: Literal["create", "existing", "none"]
     resourceGroup: str | None = Field(default=None, min_length=1, max_length=90)  # noqa: N815
     name: ServerName | None = None
+    """The server's name. Needed with `create` and `existing`."""
     subscription: Text | None = None
     create: Create | None = None
     restart: (
@@ -151,7 +152,9 @@ class Server(SettingsModel):
         | None
     ) = None
     user: RoleName = DEFAULT_USER
+    """The connector's login."""
     role: RoleName = DEFAULT_ROLE
+    """The group role that holds the grants."""
     formerUsers: tuple[RoleName, ...] = ()  # noqa: N815
     login: Login = Login()
     pglogical: StrictBool = True

@@ -45,6 +45,7 @@ class Capture(SettingsModel):
 
     tables: tuple[Table, ...] | None = Field(default=None, min_length=1)
     tablesFile: str | None = Field(default=None, min_length=1)  # noqa: N815
+    """A file relative to the project's root: one such name a row, no header."""
     schemas: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
     allTables: Literal[True] | None = None  # noqa: N815
 
@@ -92,7 +93,9 @@ class Database(SettingsModel):
     """One item of `databases`: a database and one connector on it."""
 
     name: Identifier
+    """The database. A new name is refused until `acknowledge` has the word."""
     capture: Capture
+    """What is captured: exactly one of its keys."""
     owners: tuple[Identifier, ...] = ()
     grants: Grants = Grants()
     dropSignalTable: StrictBool = False  # noqa: N815
@@ -115,8 +118,11 @@ class Database(SettingsModel):
     onDestroy: Literal["refuse", "drop", "retain"] = "refuse"  # noqa: N815
     acknowledgeLostSlot: Lsn | None = None  # noqa: N815
     user: RoleName | None = None
+    """This connector's own login. Default: `server.user`."""
     role: RoleName | None = None
+    """The group role that gets this connector's grants. Default: `server.role`."""
     connector: Connector = Connector()
+    """The rest of the connector's form."""
 
     @model_validator(mode="after")
     def _publication_is_possible(self) -> Database:
@@ -170,9 +176,11 @@ class Settings(SettingsModel):
     """All of a stack's settings but the secrets."""
 
     server: Server
+    """The flexible server, and what belongs to the whole of it."""
     connection: Connection
+    """How to reach PostgreSQL as the administrator."""
     databases: tuple[Database, ...] = ()
-    """At least one, but for a server that is only being made."""
+    """What is captured: at least one database, but for a server that is only being made."""
 
     @property
     def name(self) -> str:

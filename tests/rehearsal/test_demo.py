@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
+from console_blocks import difference
 from support import PROJECT
 
 
@@ -31,3 +33,7 @@ def test_the_demo_captures_every_row_and_the_second_up_changes_nothing() -> None
         "rows that differ": "0",
         "second up": "0 changed",
     }
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    written = re.search(r"\$ make demo\n.*?^```text\n(.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    assert written
+    assert not difference(f"…\n{written[1]}", result.stdout)

@@ -117,6 +117,7 @@ class FirewallRuleProvider(ConvergingProvider):
         return props | {"isMissing": found != (props["first"], props["last"])}
 
     def remove(self, props: Props) -> None:
+        """The rule goes."""
         server = FlexibleServer.at(props["serverId"])
         if server.firewall_rule(props["name"]) is not None:
             server.delete_firewall_rule(props["name"])

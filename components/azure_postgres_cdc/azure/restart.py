@@ -36,7 +36,8 @@ class RestartArgs(TypedDict):
     """When and how a server may be restarted."""
 
     mode: NotRequired[Literal["when-needed", "never"]]
-    """`never`: stop where a restart is pending, and say so. `when-needed`: restart then."""
+    """`never`: stop where a restart is pending, and say so. `when-needed`: restart then. Default:
+    `when-needed` with `create`, `never` with `existing`; a window goes before it."""
     window: NotRequired[WindowArgs]
     """Restart within these hours only; outside of them, stop and say when they begin."""
     failover: NotRequired[Literal["planned", "forced"]]

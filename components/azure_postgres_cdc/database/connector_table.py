@@ -105,6 +105,7 @@ class ConnectorTableProvider(CdcProvider):
         return props | {"roles": sorted(set(props["roles"]) & granted)}
 
     def remove(self, props: Props) -> None:
+        """The table is dropped; a signal table with rows needs `dropSignalTable: true` first."""
         name = self._name(props)
         with (
             connect(props["connection"], props["database"]) as connection,

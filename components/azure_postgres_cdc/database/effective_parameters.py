@@ -58,6 +58,8 @@ class EffectiveParametersProvider(ConvergingProvider):
 class EffectiveParameters(Resource, module="azure-postgres-cdc", name="EffectiveParameters"):
     """The server answers, is a primary, and has what logical replication needs in effect.
 
+    It only looks, and changes nothing.
+
     `wait`: after a restart, wait until it is so. Otherwise (a server that another tool owns) the
     values are looked at in every preview: wal_level must be right, and numbers that are lower
     than advised give a warning.

@@ -144,6 +144,7 @@ class WalSenderTimeoutProvider(ConvergingProvider):
         return props | {"seconds": props["seconds"] if found[0] == _text(props) else found[0]}
 
     def remove(self, props: Props) -> None:
+        """The login has the server's timeout again."""
         user = props["user"]
         with (
             connect(props["connection"], props["database"]) as connection,

@@ -113,6 +113,7 @@ class PublicationProvider(CdcProvider):
             return props | found.properties(connection) | {"needsSnapshot": needs}
 
     def remove(self, props: Props) -> None:
+        """The publication is dropped. It is protected: `pulumi state unprotect` first."""
         name = props["name"]
         with (
             connect(props["connection"], props["database"]) as connection,

@@ -77,6 +77,7 @@ class ReplicaIdentityProvider(CdcProvider):
         return props | {"identities": as_wanted}
 
     def remove(self, props: Props) -> None:
+        """Each table has its former identity again, where it could be updated with it."""
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = identities(connection, props["before"])
             former = {name: props["before"][name] for name in found}

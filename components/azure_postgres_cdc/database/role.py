@@ -40,7 +40,10 @@ class GeneratedPasswordProvider(CdcProvider):
 
 
 class GeneratedPassword(Resource, module="azure-postgres-cdc", name="GeneratedPassword"):
-    """A random password, kept as a secret in the stack's state. 192 bits of randomness."""
+    """A random password, kept as a secret in the stack's state. 192 bits of randomness.
+
+    It is made once and never changed: another one comes with another login (`formerUsers`).
+    """
 
     password: pulumi.Output[str]
 

@@ -124,6 +124,7 @@ class SchemaAccessProvider(CdcProvider):
         return props | granted | {"connect": props.get("connect", False) and CONNECT not in lacking}
 
     def remove(self, props: Props) -> None:
+        """What was granted is taken back; a schema that was made here goes, where it is empty."""
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(_what(props), _REMEDIES),

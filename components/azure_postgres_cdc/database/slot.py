@@ -107,6 +107,7 @@ class ReplicationSlotProvider(CdcProvider):
         return props
 
     def remove(self, props: Props) -> None:
+        """The slot is dropped, but never while it is read, and not with `onDestroy: retain`."""
         name = props["name"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = find(connection, name)
