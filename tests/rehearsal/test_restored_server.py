@@ -13,6 +13,7 @@ from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.full
 
+
 def second_stack(checkout: Checkout, **changes: str) -> None:
     """Another stack for the same database; its secrets are its own."""
     stacks = checkout.folder / "stacks"
