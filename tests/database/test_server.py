@@ -130,6 +130,7 @@ def logins(shop: Shop) -> Managed:
         bypassRls=False,
         walSenderTimeout=False,
         readAllData=False,
+        memberships={"streamkap_user": []},
     )
 
 
