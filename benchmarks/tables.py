@@ -68,8 +68,8 @@ class Figure:
     floor: float
     ours: float
     peer: float | None
-    as_many: float | None = None
-    """A program with as many resources that are nothing, where there are many databases."""
+    as_many: float
+    """A program with as many resources that are nothing, of which nothing is ever changed."""
 
     @classmethod
     def best(cls, figures: Sequence[Figure]) -> Figure:
@@ -79,7 +79,7 @@ class Figure:
             min(figure.floor for figure in figures),
             min(figure.ours for figure in figures),
             min((figure.peer for figure in figures if figure.peer is not None), default=None),
-            min((figure.as_many for figure in figures if figure.as_many is not None), default=None),
+            min(figure.as_many for figure in figures),
         )
 
     @property
@@ -101,7 +101,7 @@ class Figure:
             f"{self.ours / self.floor:.2f}",
             f"{self.allowed:.1f}",
             "ok" if self.ours <= self.allowed else "not",
-            "-" if self.as_many is None else f"{self.as_many:.1f}",
+            f"{self.as_many:.1f}",
             peer if has_peer else "not installed",
         ]
 
@@ -272,7 +272,7 @@ class Attempt:
         self._listed = [f"app.t{number}" for number in range(tables)]
         stand.capture(name, self._listed)
         self._floor = stand.floor(name)
-        self._as_many = stand.floor(name, len(databases)) if len(databases) > 1 else None
+        self._as_many = stand.floor(name, len(databases))
         self._ours = stand.ours(name, databases)
         self._peer = stand.peer(name, databases)
 
@@ -296,7 +296,7 @@ class Attempt:
             floor=self._stand.up(self._floor),
             ours=self._stand.up(self._ours),
             peer=self._stand.up(self._peer) if self._peer is not None and is_peer else None,
-            as_many=self._stand.up(self._as_many) if self._as_many is not None else None,
+            as_many=self._stand.up(self._as_many),
         )
 
     def _by_hand(self) -> float:

@@ -1,5 +1,6 @@
 """The floor of benchmarks/tables.py: one trivial resource of each plugin that ours loads."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
@@ -20,6 +21,8 @@ class Nothing(Resource, module="floor", name="Nothing"):
     """A dynamic resource that is nothing."""
 
 
+Steps = list[pulumi.Resource]
+
 config = pulumi.Config()
 provider = postgresql.Provider(
     "floor",
@@ -35,11 +38,20 @@ postgresql.Role(
 )
 Nothing(NothingProvider(), "floor", {})
 
+
+def one_after_the_other(kind: str, name: str, steps: Sequence[str], after: Steps) -> Steps:
+    """A component whose parts wait for each other, as ours do."""
+    component = pulumi.ComponentResource(f"floor:index:{kind}", name)
+    for step in steps:
+        opts = pulumi.ResourceOptions(parent=component, depends_on=after)
+        after = [Nothing(NothingProvider(), f"{name}-{step}", {}, opts)]
+    component.register_outputs({})
+    return after
+
+
 # As many resources as ours has for so many databases: what the engine and the SDK take for them.
-for number in range(config.get_int("databases") or 0):
-    database = pulumi.ComponentResource("floor:index:Database", f"db{number}")
-    before: list[pulumi.Resource] = []
-    for step in ("access", "signal", "publication", "slot"):
-        opts = pulumi.ResourceOptions(parent=database, depends_on=before)
-        before = [Nothing(NothingProvider(), f"db{number}-{step}", {}, opts)]
-    database.register_outputs({})
+if databases := config.get_int("databases"):
+    ready = one_after_the_other("Server", "server", ("in-effect", "logins", "role", "user"), [])
+    for number in range(databases):
+        parts = ("access", "signal", "publication", "slot")
+        one_after_the_other("Database", f"db{number}", parts, ready)

@@ -1,7 +1,8 @@
 """psycopg, imported when it is first used.
 
-Only the process that runs the dynamic resources talks to PostgreSQL. The program declares them, and
-importing psycopg there would cost every `pulumi up` a tenth of a second for nothing.
+The process that runs the dynamic resources talks to PostgreSQL. The program, which declares them,
+does so only where a role is new to the stack (`adoption.py`): importing psycopg there would cost
+every other `pulumi up` a tenth of a second for nothing.
 """
 
 from __future__ import annotations
