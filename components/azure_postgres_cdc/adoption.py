@@ -15,6 +15,7 @@ from typing import Any
 import pulumi
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
+from azure_postgres_cdc.errors import CdcError
 
 Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 """The id under which what is declared can be imported; None where it is not there."""
@@ -63,9 +64,13 @@ class Adoption:
         ) -> pulumi.ResourceTransformResult | None:
             parent = args.opts.parent.urn if args.opts.parent else None
             urn = await pulumi.create_urn(args.name, args.type_, parent).future()
-            if urn in await self._urns():
+            try:
+                if urn in await self._urns():
+                    return None
+                args.opts.import_ = await find(args)
+            except Exception as error:  # whatever it is, it would come as a traceback
+                _warn(args.name, error)
                 return None
-            args.opts.import_ = await find(args)
             return pulumi.ResourceTransformResult(args.props, args.opts)
 
         return pulumi.ResourceOptions(transforms=[imported])
@@ -77,10 +82,21 @@ class Adoption:
         return self._known
 
 
+def _warn(name: str, error: Exception) -> None:
+    """Nothing is lost: where it is there, making it fails, and says so."""
+    reason = str(error) if isinstance(error, CdcError) else type(error).__name__
+    pulumi.log.warn(
+        f"whether {name} is there already, and is to be adopted, is not known: {reason}"
+    )
+
+
 async def _urns_of_stack() -> frozenset[str]:
     stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    found = await pulumi.runtime.invoke_async(_RESOURCES_OF_STACK, {"stackName": stack})
-    return frozenset(found["outputs"])
+    try:
+        found = await pulumi.runtime.invoke_async(_RESOURCES_OF_STACK, {"stackName": stack})
+        return frozenset(found["outputs"])
+    except Exception as error:  # the SDK has no other kind for what the engine says
+        raise CdcError(f"the engine does not say what stack {stack} has: {error}") from None
 
 
 def _is_role(connection: Mapping[str, Any], database: str, name: str) -> bool:

@@ -1,12 +1,15 @@
-"""What counts as the same resource, when one of that name is there already in Azure."""
+"""What counts as the same resource, when one of that name is there already; and who cannot tell."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
+import pulumi
 import pytest
+from tests.unit.program import run
 
-from azure_postgres_cdc.adoption import is_same
+from azure_postgres_cdc.adoption import Adoption, is_same
 
 DECLARED: dict[str, Any] = {
     "location": "West Europe",
@@ -43,3 +46,39 @@ def test_what_azure_adds_or_spells_in_its_own_way_makes_no_difference() -> None:
 )
 def test_what_was_declared_otherwise_is_another_one(other: dict[str, Any]) -> None:
     assert not is_same(DECLARED, FOUND | other)
+
+
+def test_whoever_cannot_look_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error in a transform would be a traceback, and the plugin says in a line what it meets."""
+    warnings: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", warnings.append)
+
+    async def refused(*_: Any) -> None:
+        raise RuntimeError("no backend client is available")
+
+    monkeypatch.setattr(pulumi.runtime, "invoke_async", refused)
+
+    def program() -> pulumi.Output[Any]:
+        options = Adoption().role({"host": "nowhere", "user": "admin", "password": "x"}, "postgres")
+        [transform] = options.transforms or []
+        args = pulumi.ResourceTransformArgs(
+            custom=True,
+            type_="postgresql:index/role:Role",
+            name="psql-role",
+            props={"name": "streamkap_role"},
+            opts=pulumi.ResourceOptions(),
+        )
+
+        async def imported() -> str:
+            result: Any = await transform(args)  # type: ignore[misc]
+            return repr(result)
+
+        return pulumi.Output.from_input(imported())
+
+    assert run(program).outputs == "None"
+    assert len(warnings) == 1
+    assert re.fullmatch(
+        "whether psql-role is there already, and is to be adopted, is not known: the engine does "
+        "not say what stack [^ ]+ has: no backend client is available",
+        warnings[0],
+    )
