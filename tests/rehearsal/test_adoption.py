@@ -55,7 +55,10 @@ ORDER BY 1, 2
 """
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=["selected tables", pytest.param("all tables", marks=pytest.mark.full)],
+)
 def by_hand(request: pytest.FixtureRequest) -> Iterator[Rehearsal]:
     tables, capture = KINDS[request.param]
     database = {"name": "shop", "capture": capture, "replicaIdentityFull": True, "heartbeat": True}
