@@ -62,6 +62,8 @@ _REMEDIES = {
     "25006": "connect to the primary, where this is a read replica; grow the storage, where Azure "
     "has made the server read-only because it is nearly full",
     "53100": "grow the server's storage or free some, then run pulumi up again",
+    "53200": "raise the server parameter max_locks_per_transaction, which needs a restart "
+    "(server.parameters), where the shared memory is what is short; then run pulumi up again",
     "55P03": "run pulumi up again when the transactions that keep the lock are over",
 }
 _AGAIN = "run pulumi up again"
