@@ -10,6 +10,7 @@ import pytest
 
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
+from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 from azure_postgres_cdc.operations.doctor import examine
 from azure_postgres_cdc.operations.findings import Finding, Report
 from azure_postgres_cdc.operations.stack import Form, Stack
@@ -64,6 +65,17 @@ class Connector:
             " WITH (publish_via_partition_root = true)",
             f"SELECT pg_create_logical_replication_slot('{self.slot}', 'pgoutput')",
         )
+
+    def make_recorded(self) -> None:
+        """Ready, and its slot recorded, as after `up`."""
+        self.make_ready()
+        self.shop.managed(
+            ReplicationSlotProvider(),
+            name=self.slot,
+            plugin="pgoutput",
+            publication="streamkap_pub",
+            record=True,
+        ).up()
 
     def remove(self) -> None:
         """Roles outlive their database."""

@@ -9,7 +9,6 @@ import pytest
 from tests.database.doctor_support import Connector
 
 from azure_postgres_cdc.database import ledger
-from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -23,14 +22,7 @@ SIGNAL = (
 @pytest.fixture
 def connector(shop: Shop) -> Iterator[Connector]:
     found = Connector(shop)
-    found.make_ready()
-    shop.managed(
-        ReplicationSlotProvider(),
-        name=found.slot,
-        plugin="pgoutput",
-        publication="streamkap_pub",
-        record=True,
-    ).up()
+    found.make_recorded()
     yield found
     found.remove()
 

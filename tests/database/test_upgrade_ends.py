@@ -117,12 +117,10 @@ def test_killed_after_the_slot_and_before_its_record(
     assert preview(managed) == []
 
 
-def test_rows_written_on_the_new_server_before_the_slot(
-    dropped: Upgrade, connector: Connector
-) -> None:
-    arrived(dropped, connector)
+def write_and_be_counted(upgrade: Upgrade, connector: Connector) -> None:
+    """A row that somebody writes all the same, seen in PostgreSQL's statistics."""
     write_through(connector, "INSERT INTO public.orders VALUES (7)")
-    dropped.wait(
+    upgrade.wait(
         lambda: (
             connector.shop.value(
                 "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'orders'"
@@ -132,6 +130,13 @@ def test_rows_written_on_the_new_server_before_the_slot(
         ),
         "not counted",
     )
+
+
+def test_rows_written_on_the_new_server_before_the_slot(
+    dropped: Upgrade, connector: Connector
+) -> None:
+    arrived(dropped, connector)
+    write_and_be_counted(dropped, connector)
     Recreate().make_true(dropped)
     assert "1 rows were written to captured tables" in doubts(dropped, connector)
 
@@ -208,17 +213,7 @@ def test_abort_makes_the_slot_again_before_it_unfences(
 
 
 def test_abort_after_a_leak_wants_a_snapshot(dropped: Upgrade, connector: Connector) -> None:
-    write_through(connector, "INSERT INTO public.orders VALUES (7)")
-    dropped.wait(
-        lambda: (
-            connector.shop.value(
-                "SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = 'orders'"
-                " AND schemaname = 'public'"
-            )
-            == 1
-        ),
-        "not counted",
-    )
+    write_and_be_counted(dropped, connector)
     assert runs.abort(dropped) is False
     assert "1 rows were written" in doubts(dropped, connector)
     assert f"snapshot --stack test --database {connector.shop.name}" in said(dropped)

@@ -18,7 +18,6 @@ from tests.database.slot_support import consume, create, drop, position, reader,
 
 from azure_postgres_cdc.database import idle_connections, ledger
 from azure_postgres_cdc.database.continuity import lsn
-from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.watch import sample
 from azure_postgres_cdc.operations.watch.history import History
@@ -38,14 +37,7 @@ BIG = (
 def connector(shop: Shop) -> Iterator[Connector]:
     """One whose slot is recorded, as after `up`."""
     found = Connector(shop)
-    found.make_ready()
-    shop.managed(
-        ReplicationSlotProvider(),
-        name=found.slot,
-        plugin="pgoutput",
-        publication="streamkap_pub",
-        record=True,
-    ).up()
+    found.make_recorded()
     yield found
     found.remove()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,15 @@ import psutil
 from azure_postgres_rehearsal.rehearsal import Rehearsal
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+
+def output(*command: str | Path, cwd: Path, environment: Mapping[str, str]) -> str:
+    """What a command prints that has to succeed."""
+    result = subprocess.run(
+        command, cwd=cwd, env=environment, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
 
 
 def pgbench(rehearsal: Rehearsal, *arguments: str) -> None:

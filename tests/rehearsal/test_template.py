@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
-from support import PROJECT
+from support import PROJECT, output
 
 from azure_postgres_rehearsal.rehearsal import Rehearsal
 
@@ -24,16 +23,7 @@ PATH = os.pathsep.join(
 
 
 def run(*command: str, cwd: Path, **environment: str) -> str:
-    result = subprocess.run(
-        command,
-        cwd=cwd,
-        env=os.environ | {"PATH": PATH, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return output(*command, cwd=cwd, environment=os.environ | {"PATH": PATH, **environment})
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from email import message_from_string
 from pathlib import Path
 
 import pytest
-from support import PROJECT
+from support import PROJECT, output
 
 OWN_PROGRAM = PROJECT / "examples" / "own_program"
 PINNED = re.compile(r"^([A-Za-z0-9_.-]+==[^\s;\\]+)", re.MULTILINE)
@@ -52,16 +52,7 @@ print(json.dumps(found))
 
 def run(*command: str | Path, cwd: Path) -> str:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    result = subprocess.run(
-        command,
-        cwd=cwd,
-        env=environment | {"PATH": os.pathsep.join(ENGINE)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stdout + result.stderr
-    return result.stdout
+    return output(*command, cwd=cwd, environment=environment | {"PATH": os.pathsep.join(ENGINE)})
 
 
 @pytest.fixture(scope="module")

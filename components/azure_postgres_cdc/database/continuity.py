@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
@@ -36,6 +37,15 @@ class Sighting:
     """How far the server had written."""
     idle_since: str
     """Since when no connector has read it. Empty where one was reading."""
+
+    @property
+    def idle(self) -> timedelta | None:
+        """For how long nobody has read it. None where somebody was reading."""
+        return _time(self.seen_at) - _time(self.idle_since) if self.idle_since else None
+
+    def since(self, earlier: Sighting) -> timedelta:
+        """What has passed, by the server's clock, which need not be this machine's."""
+        return _time(self.seen_at) - _time(earlier.seen_at)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Sighting:
@@ -114,3 +124,7 @@ def lsn(text: str) -> int:
     """`16/B374D848` as the number of bytes that it stands for."""
     high, _, low = text.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)

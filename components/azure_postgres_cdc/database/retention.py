@@ -7,7 +7,7 @@ full, and auto-grow does not answer WAL. At 95 % the server goes read-only.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.database.slot_catalog import Slot
@@ -26,7 +26,7 @@ def retention_warnings(
     """What there is to say of a slot that nobody reads, in one line."""
     if slot.active:
         return
-    idle = _time(now.seen_at) - _time(now.idle_since)
+    idle = now.idle or timedelta()
     retained = slot.retained_bytes / _GIB
     if idle < timedelta(hours=IDLE_HOURS) and retained < RETAINED_GIB:
         return
@@ -61,12 +61,8 @@ def wal_per_hour(last: Sighting | None, now: Sighting) -> float | None:
     """Bytes of WAL an hour since the last sighting; None where that is too short ago to tell."""
     if last is None:
         return None
-    passed = _time(now.seen_at) - _time(last.seen_at)
+    passed = now.since(last)
     written = lsn(now.wal) - lsn(last.wal)
     if passed < _SHORTEST_SAMPLE or written < 0:
         return None
     return written / (passed / timedelta(hours=1))
-
-
-def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text)

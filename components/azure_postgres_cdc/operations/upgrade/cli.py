@@ -34,7 +34,7 @@ KeepSlots = Annotated[
 Minutes = Annotated[float, typer.Option(min=0, help="How long one step waits for somebody.")]
 
 
-@app.command("plan")
+@app.command()
 def plan(
     stack: StackName,
     to: Version,
@@ -49,7 +49,7 @@ def plan(
     raise typer.Exit(0 if is_clear else FAILED)
 
 
-@app.command("run")
+@app.command()
 def run(
     stack: StackName,
     to: Version,
@@ -83,14 +83,14 @@ def run(
     raise typer.Exit(0 if is_proved else FAILED)
 
 
-@app.command("status")
+@app.command()
 def status(stack: StackName, project: Project = None, state: Record = None) -> None:
     """Say how far it is, seen on the server."""
     with one_line(), working(f"reading stack {stack}"):
         commands.status(load(stack, project), state, line)
 
 
-@app.command("abort")
+@app.command()
 def abort(
     stack: StackName, project: Project = None, state: Record = None, wait: Minutes = 60
 ) -> None:

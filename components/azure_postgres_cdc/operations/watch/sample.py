@@ -5,12 +5,11 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 
 from azure_postgres_cdc.database import slot_loss
 from azure_postgres_cdc.database.connection import Connection
-from azure_postgres_cdc.database.continuity import Sighting, lsn
+from azure_postgres_cdc.database.continuity import lsn
 from azure_postgres_cdc.database.retention import wal_per_hour
 from azure_postgres_cdc.database.slot_loss import Examination
 from azure_postgres_cdc.driver import psycopg
@@ -197,19 +196,11 @@ def _before(at: float, found: Examination) -> Before | None:
     if last is None or now is None or found.doubt is not None:
         return None
     rate = wal_per_hour(last, now)
-    return Before(at - _passed(last, now), lsn(last.wal), None if rate is None else rate / 3600)
-
-
-def _passed(last: Sighting, now: Sighting) -> float:
-    """By the server's clock, which need not be this machine's."""
-    passed = datetime.fromisoformat(now.seen_at) - datetime.fromisoformat(last.seen_at)
-    return max(0.0, passed.total_seconds())
+    passed = max(0.0, now.since(last).total_seconds())
+    return Before(at - passed, lsn(last.wal), None if rate is None else rate / 3600)
 
 
 def _idle_seconds(found: Examination) -> float | None:
     """For how long nobody has read it, as far as that is known."""
-    now = found.now
-    if now is None or not now.idle_since:
-        return None
-    passed = datetime.fromisoformat(now.seen_at) - datetime.fromisoformat(now.idle_since)
-    return max(0.0, passed.total_seconds())
+    idle = found.now.idle if found.now else None
+    return None if idle is None else max(0.0, idle.total_seconds())
