@@ -92,11 +92,18 @@ def create(shop: Shop, name: str) -> None:
     shop.run(f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput')")
 
 
-def consume(shop: Shop, name: str, transactions: int = 1) -> None:
-    """The application writes, and the connector reads and confirms all of it."""
+def consume(shop: Shop, name: str, transactions: int = 1, *, rows: int = 1) -> None:
+    """The application writes, and the connector reads and confirms all of it.
+
+    A transaction of 1,000 rows does not fit into 64 kB: to be decoded it is spilled to the disk.
+    """
     first = shop.value("SELECT coalesce(max(id), 0) FROM public.orders") + 1
     shop.run(
-        *(f"INSERT INTO public.orders VALUES ({first + n})" for n in range(transactions)),
+        *(
+            f"INSERT INTO public.orders SELECT {first + n * rows} + generate_series(0, {rows - 1})"
+            for n in range(transactions)
+        ),
+        "SET logical_decoding_work_mem = '64kB'",
         f"SELECT pg_logical_slot_get_binary_changes('{name}', NULL, NULL, 'proto_version', '1',"
         f" 'publication_names', '{PUBLICATION}')",
     )

@@ -35,11 +35,15 @@ def test_slot_is_made_with_pgoutput_on_its_database(
 
 
 def test_slot_holds_every_change_from_then_on(shop: Shop, managed: Managed, name: str) -> None:
+    """And nothing of what marked it, for a connector that asks for messages either."""
     managed.up()
+    streamed = "SELECT stream_txns FROM pg_stat_replication_slots WHERE slot_name = %s"
+    assert shop.value(streamed, name) == 1
     shop.run("INSERT INTO public.orders VALUES (1), (2)")
     kinds = shop.column(
         "SELECT chr(get_byte(data, 0)) FROM pg_logical_slot_peek_binary_changes("
-        "%s, NULL, NULL, 'proto_version', '1', 'publication_names', 'streamkap_pub')",
+        "%s, NULL, NULL, 'proto_version', '1', 'messages', 'true',"
+        " 'publication_names', 'streamkap_pub')",
         name,
     )
     assert kinds == ["B", "R", "I", "I", "C"]
@@ -79,7 +83,7 @@ def test_slot_s_peek_understands_an_odd_publication(shop: Shop, name: str) -> No
 def test_slot_whose_peek_fails_says_that_it_is_there(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slot_creation, "_PEEK", slot_creation._PEEK.replace("'1'", "'none'"))
+    monkeypatch.setattr(slot_creation, "_options", lambda *_: ["proto_version", "none"])
     text = managed.failure(managed.up)
     assert text.startswith(f"replication slot {name} was created, but cannot be read: ")
     assert found(shop, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, connect, rows
 from azure_postgres_cdc.database.slot_catalog import Slot
@@ -30,9 +31,10 @@ SELECT format('none, but the prepared transaction %L of database %I', gid, datab
 FROM pg_prepared_xacts
 """
 _PEEK = """
-SELECT count(*) FROM pg_logical_slot_peek_binary_changes(
-    %s, NULL, NULL, 'proto_version', '1', 'publication_names', %s)
+SELECT count(*) FROM pg_logical_slot_peek_binary_changes(%s, NULL, NULL, VARIADIC %s::text[])
 """
+# More than the 64 kB that logical_decoding_work_mem is at least: beyond it, a peek streams.
+_LARGE = "SELECT pg_logical_emit_message(true, 'azure-postgres-cdc', repeat('-', 100000))"
 _CREATE_REMEDIES = {
     "55000": "set wal_level to logical and restart the server",
     "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
@@ -73,8 +75,9 @@ def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
 def _mark(connection: Connection, props: Props) -> None:
     """The page's check, on a transaction of our own, which leaves a trace in the slot's counters.
 
-    From then on the slot has decoded something, and (PostgreSQL 16 and later) spilled something,
-    which hardly ever happens otherwise: the counters of one made anew run backwards.
+    From then on the slot has streamed a transaction before its end (`stream_txns`), which no
+    Debezium ever asks for: the counters of one made anew run backwards, whatever it has decoded.
+    No connector sees anything of it: what made the transaction large enough is rolled back.
     """
     publication = props["publication"]
     # Where the publication is somebody else's there is no trace, and a warning follows.
@@ -83,12 +86,22 @@ def _mark(connection: Connection, props: Props) -> None:
         suppress(psycopg.errors.InsufficientPrivilege),
         connection.transaction(),
     ):
+        with connection.transaction(force_rollback=True):
+            connection.execute(_LARGE)
         ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
-    with suppress(psycopg.Error):  # older, or not allowed here: one trace less
-        connection.execute("SET debug_logical_replication_streaming = 'immediate'")
+    connection.execute("SET logical_decoding_work_mem = '64kB'")
     with explained(f"replication slot {props['name']} was created, but cannot be read"):
-        rows(connection, _PEEK, props["name"], _publication_names(publication))
+        rows(connection, _PEEK, props["name"], _options(connection, publication))
+
+
+def _options(connection: Connection, publication: str) -> list[str]:
+    """What the peek asks pgoutput for, where it can be counted (PostgreSQL 14 and later)."""
+    # A list of identifiers, so a name is quoted as one.
+    names = '"' + publication.replace('"', '""') + '"'
+    counted = capabilities.has("slot statistics", connection.info.server_version)
+    how = ["proto_version", "2", "streaming", "on"] if counted else ["proto_version", "1"]
+    return [*how, "publication_names", names]
 
 
 def set_failover(props: Props) -> None:
@@ -100,11 +113,6 @@ def set_failover(props: Props) -> None:
     ):
         statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER true)")
         connection.execute(statement.format(sql.Identifier(name)))
-
-
-def _publication_names(publication: str) -> str:
-    """pgoutput takes a list of identifiers, so a name is quoted as one."""
-    return '"' + publication.replace('"', '""') + '"'
 
 
 def _limit(connection: Connection, seconds: int) -> None:
