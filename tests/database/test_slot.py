@@ -83,7 +83,7 @@ def test_slot_s_peek_understands_an_odd_publication(shop: Shop, name: str) -> No
 def test_slot_whose_peek_fails_says_that_it_is_there(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(slot_creation, "_options", lambda *_: ["proto_version", "none"])
+    monkeypatch.setattr(slot_creation, "_options", lambda *_, **__: ["proto_version", "none"])
     text = managed.failure(managed.up)
     assert text.startswith(f"replication slot {name} was created, but cannot be read: ")
     assert found(shop, name)

@@ -80,27 +80,29 @@ def _mark(connection: Connection, props: Props) -> None:
     No connector sees anything of it: what made the transaction large enough is rolled back.
     """
     publication = props["publication"]
+    counted = capabilities.has("slot statistics", connection.info.server_version)
     # Where the publication is somebody else's there is no trace, and a warning follows.
     with (
         explained(f"cannot write into the comment of publication {publication}"),
         suppress(psycopg.errors.InsufficientPrivilege),
         connection.transaction(),
     ):
-        with connection.transaction(force_rollback=True):
-            connection.execute(_LARGE)
+        if counted:
+            with connection.transaction(force_rollback=True):
+                connection.execute(_LARGE)
         ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
-    connection.execute("SET logical_decoding_work_mem = '64kB'")
+    if counted:
+        connection.execute("SET logical_decoding_work_mem = '64kB'")
     with explained(f"replication slot {props['name']} was created, but cannot be read"):
-        rows(connection, _PEEK, props["name"], _options(connection, publication))
+        rows(connection, _PEEK, props["name"], _options(publication, streaming=counted))
 
 
-def _options(connection: Connection, publication: str) -> list[str]:
-    """What the peek asks pgoutput for, where it can be counted (PostgreSQL 14 and later)."""
+def _options(publication: str, *, streaming: bool) -> list[str]:
+    """What the peek asks pgoutput for."""
     # A list of identifiers, so a name is quoted as one.
     names = '"' + publication.replace('"', '""') + '"'
-    counted = capabilities.has("slot statistics", connection.info.server_version)
-    how = ["proto_version", "2", "streaming", "on"] if counted else ["proto_version", "1"]
+    how = ["proto_version", "2", "streaming", "on"] if streaming else ["proto_version", "1"]
     return [*how, "publication_names", names]
 
 
