@@ -16,6 +16,7 @@ _VERSIONS = {
     "wal_sender_timeout of a role": (12, None),
     "pg_partition_root": (12, None),
     "generated columns": (12, None),
+    "partitioned tables in a publication": (13, None),
     "publish_via_partition_root": (13, None),
     "read-only snapshots": (13, None),
     "pg_read_all_data": (14, None),

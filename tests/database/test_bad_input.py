@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from azure_postgres_cdc import dynamic
@@ -286,3 +287,22 @@ def test_full_disk_in_the_middle_of_a_change(shop: Shop) -> None:
     disk.is_mended()
     managed.up()
     assert shop.published() == ["sales.a", "sales.c"]
+
+
+def test_partitioned_table_is_refused_before_13(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.run("CREATE TABLE public.p (id int PRIMARY KEY) PARTITION BY RANGE (id)")
+    publication = shop.managed(
+        PublicationProvider(),
+        name="streamkap_pub",
+        role=ROLE,
+        capture={"schemas": ["public"]},
+        ownTables=[],
+        fullIdentity={},
+    )
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 120020)
+    assert publication.refusal() == (
+        f"database {shop.name} cannot be captured as asked: public.p is partitioned, which "
+        "PostgreSQL publishes from 13 on (this server is 12). Remedy: correct `capture`"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from tests.database.slot_support import (
     found,
@@ -264,3 +265,14 @@ def test_slot_that_is_being_read_is_not_dropped(shop: Shop, managed: Managed, na
         f"replication slot {name} is being read: dropping it would cut its connector off. "
         "Remedy: stop the source in the Streamkap app, then try again"
     )
+
+
+def test_slot_is_verified_without_a_mark_where_nothing_is_counted(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before PostgreSQL 14; what the mark needs is not there before 13."""
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 120020)
+    managed.up()
+    counted = "SELECT total_txns, stream_txns FROM pg_stat_replication_slots WHERE slot_name = %s"
+    assert shop.rows(counted, name) == [(1, 0)]
+    assert managed.up() == []

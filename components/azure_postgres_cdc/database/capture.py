@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.membership import within_reach
@@ -94,9 +95,23 @@ def resolve(
             or (None if table.name in done else table.ownership_fault(administrator, reach))
         )
     ]
+    faults += _partitioned(connection, wanted)
     if faults:
         raise CdcError(_refusal(connection, faults, setting))
     return wanted
+
+
+def _partitioned(connection: Connection, wanted: Sequence[TableName]) -> list[str]:
+    """A fault for each partitioned table, where the server is too old to publish it."""
+    version = connection.info.server_version
+    if capabilities.has("partitioned tables in a publication", version):
+        return []
+    return [
+        f"{table.name} is partitioned, which PostgreSQL publishes from 13 on (this server is "
+        f"{capabilities.major(version)})"
+        for table in tables.describe(connection, wanted)
+        if table.kind == "p"
+    ]
 
 
 def _refusal(connection: Connection, faults: Sequence[str], setting: str) -> str:
