@@ -42,7 +42,7 @@ SELECT root_schema, root_name, n.nspname, c.relname,
           WHERE a.attrelid = c.oid AND a.attgenerated = 's' AND NOT a.attisdropped),
     ARRAY(SELECT a.attname::text FROM pg_attribute a
           WHERE a.attrelid = c.oid AND a.attgenerated = 'v' AND NOT a.attisdropped)
-FROM family JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+FROM family JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN unnest(%s::text[], %s::text[], %s::text[]) AS chosen(schema, name, index)
     ON (chosen.schema, chosen.name) = (n.nspname, c.relname)
 WHERE c.relkind = 'r' ORDER BY 1, 2, 3, 4

@@ -58,7 +58,7 @@ WITH RECURSIVE family(oid) AS (
     UNION SELECT i.inhrelid FROM family JOIN pg_inherits i ON i.inhparent = family.oid
           JOIN pg_class child ON child.oid = i.inhrelid AND child.relispartition)
 SELECT n.nspname, c.relname FROM family
-JOIN pg_class c USING (oid) JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 """
 _OWNERS = """
 SELECT DISTINCT pg_get_userbyid(c.relowner)
