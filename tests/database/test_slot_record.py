@@ -80,10 +80,13 @@ def test_record_that_may_not_be_written_is_a_warning(
     assert comment(shop) is None
     text = capfd.readouterr().err
     assert f"what was seen of replication slot {name} cannot be written into the comment" in text
-    drop(shop, name)
-    assert "has vanished" in managed.refusal()
-    managed.up(acknowledgeLostSlot="0/0")
-    assert len(found(shop, name)) == 1
+    for word in ("0/0", "0/1", "0/0"):  # the one before is used up
+        drop(shop, name)
+        for text in (managed.refusal(), managed.failure(managed.refresh)):
+            assert "has vanished" in text
+            assert f"set acknowledgeLostSlot: {word} for" in text
+        managed.up(acknowledgeLostSlot=word)
+        assert len(found(shop, name)) == 1
 
 
 def test_record_that_is_gone_is_a_doubt(
@@ -157,6 +160,81 @@ def test_restart_is_no_doubt_and_a_crash_is_one(
     own.server.stop()
     own.server.start()
     assert_doubted_until_acknowledged(own, managed, capfd, before)
+
+
+def test_word_for_a_doubt_is_good_for_no_loss_after_it(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """Also where the slot stands where it stood, and the word is still in the settings."""
+    managed.up()
+    for _ in range(2):
+        shop.run(f"SELECT pg_stat_reset_replication_slot('{name}')", superuser=True)
+        managed.up()
+        doubt = recorded(shop).doubt
+        assert doubt is not None
+        managed.up(acknowledgeLostSlot=doubt.position)
+        assert recorded(shop).doubt is None
+    drop(shop, name)
+    for again in (False, True):
+        text = managed.refusal()
+        assert text == managed.failure(managed.refresh)
+        word = text.partition("acknowledgeLostSlot: ")[2].split()[0]
+        assert word != doubt.position
+        if not again:
+            create(shop, name)
+            consume(shop, name, 5)
+    managed.up(acknowledgeLostSlot=word)
+    assert managed.up() == []
+
+
+# The mark
+
+
+def is_marked(shop: Shop, name: str) -> bool:
+    query = "SELECT stream_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = %s"
+    return bool(shop.value(query, name))
+
+
+@pytest.mark.parametrize("owner", ["adopted", "connector"])
+def test_slot_without_a_mark_gets_one_once_nobody_reads_it(
+    shop: Shop, managed: Managed, name: str, owner: str
+) -> None:
+    """One made in its place is noticed then, however much it has decoded."""
+    managed.program["createSlot"] = owner == "adopted"
+    if owner == "connector":
+        managed.up()
+    create(shop, name)
+    consume(shop, name)
+    with reader(shop, name):
+        managed.up()
+        assert managed.up() == []
+    assert not is_marked(shop, name)
+    assert preview(managed) == []
+    assert not is_marked(shop, name)
+    before = position(shop, name)
+    assert managed.up() == []
+    assert is_marked(shop, name)
+    assert position(shop, name) == before
+    drop(shop, name)
+    create(shop, name)
+    consume(shop, name, 10)
+    assert "its stream_txns went from 1 back to 0" in managed.refusal()
+
+
+def test_slot_that_lost_its_mark_gets_it_again_once_the_doubt_is_settled(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    shop.run(f"SELECT pg_stat_reset_replication_slot('{name}')", superuser=True)
+    managed.up()
+    assert not is_marked(shop, name)
+    doubt = recorded(shop).doubt
+    assert doubt is not None
+    managed.up(acknowledgeLostSlot=doubt.position)
+    managed.up()
+    assert is_marked(shop, name)
+    assert managed.up() == []
+    assert managed.refresh() == []
 
 
 # Left to the connector

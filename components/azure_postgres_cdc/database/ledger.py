@@ -9,12 +9,12 @@ upgraded with the database. Whatever else the comment says stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.continuity import Sighting
+from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.driver import sql
 
 _MARK = "azure-postgres-cdc: "
@@ -22,6 +22,7 @@ _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
 """
+_MAY_WRITE = "SELECT pg_has_role(pubowner, 'USAGE') FROM pg_publication WHERE pubname = %s"
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Doubt:
     """The last position before it: what `acknowledgeLostSlot` names."""
     seen_at: str
     reason: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Doubt:
+        """From plain values. Raises ValueError, TypeError or AttributeError for anything else."""
+        found = cls(**values)
+        lsn(found.position)
+        return found
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,8 @@ class Ledger:
     """Whose connector it is: another stack may capture the same database."""
     database: str = ""
     """The database's name when it was written: a renamed or copied one takes the record along."""
+    acknowledged: str = ""
+    """The position by which a doubt was acknowledged last: good for that doubt, and no other."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -74,6 +84,11 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
     )
 
 
+def may_write(connection: Connection, publication: str) -> bool:
+    """Whether this user may keep a record with a publication that is there."""
+    return any(rows(connection, _MAY_WRITE, publication))
+
+
 def text_of(ledger: Ledger, comment: str, *, mark: bool = False) -> str:
     """A comment with this record in it."""
     lines = list(_foreign(comment))
@@ -94,6 +109,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "needsSnapshot": ledger.needs_snapshot,
         "stack": ledger.stack,
         "database": ledger.database,
+        "acknowledged": ledger.acknowledged,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -106,10 +122,14 @@ def parsed(comment: str) -> Ledger:
                 found = json.loads(line.removeprefix(_MARK))
                 return Ledger(
                     last=Sighting.of(found["last"]) if "last" in found else None,
-                    doubt=Doubt(**found["doubt"]) if "doubt" in found else None,
-                    needs_snapshot=dict(found.get("needsSnapshot", {})),
+                    doubt=Doubt.of(found["doubt"]) if "doubt" in found else None,
+                    needs_snapshot={
+                        str(table): int(transaction)
+                        for table, transaction in found.get("needsSnapshot", {}).items()
+                    },
                     stack=str(found.get("stack", "")),
                     database=str(found.get("database", "")),
+                    acknowledged=str(found.get("acknowledged", "")),
                 )
             except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more

@@ -7,6 +7,7 @@ from contextlib import suppress
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.database.continuity import Sighting
 from azure_postgres_cdc.database.slot_catalog import Slot
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
@@ -68,8 +69,17 @@ def create(connection: Connection, props: Props) -> None:
 
 def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
     """Peek at a slot that was there already, where that costs little and disturbs nobody."""
-    if not slot.active and slot.retained_bytes < _PEEK_AT_MOST:
+    if _may_peek(slot):
         _mark(connection, props)
+
+
+def lacks_mark(slot: Slot, now: Sighting | None) -> bool:
+    """Whether a slot has no mark, and can be given one."""
+    return _may_peek(slot) and now is not None and now.counters.get("stream_txns") == 0
+
+
+def _may_peek(slot: Slot) -> bool:
+    return not slot.active and slot.retained_bytes < _PEEK_AT_MOST
 
 
 def _mark(connection: Connection, props: Props) -> None:
@@ -91,7 +101,11 @@ def _mark(connection: Connection, props: Props) -> None:
         ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
     connection.execute("SET logical_decoding_work_mem = '64kB'")
-    with explained(f"replication slot {props['name']} was created, but cannot be read"):
+    # A connector that waits for it is quicker at times. Then it can be read, as is to be shown.
+    with (
+        explained(f"replication slot {props['name']} was created, but cannot be read"),
+        suppress(psycopg.errors.ObjectInUse),
+    ):
         rows(connection, _PEEK, props["name"], _options(connection, publication))
 
 

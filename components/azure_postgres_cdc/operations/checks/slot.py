@@ -34,7 +34,7 @@ def slot(subject: Subject) -> Result:
         )
     if not found.fits(form.database):
         return failed(
-            f"{form.slot} is a {found.type} slot of plug-in {found.plugin} on database "
+            f"{form.slot} is a {found.kind} slot of plug-in {found.plugin} on database "
             f"{found.database}, needed a logical one of {PLUGIN} on {form.database}",
             "have its owner drop it, or choose another slot name",
         )
