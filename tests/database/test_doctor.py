@@ -73,6 +73,35 @@ def test_login_that_is_refused_is_all_that_is_found(connector: Connector, shop: 
     assert found.remedy.startswith("run pulumi up --refresh, which sets the password again")
 
 
+def test_login_that_worked_a_moment_ago_is_tried_again(connector: Connector, shop: Shop) -> None:
+    assert connector.said("connection")[0] == "ok"
+    for statement, reason in (
+        ("NOLOGIN", "is not permitted to log in"),
+        ("LOGIN CONNECTION LIMIT 0", "too many connections for role"),
+    ):
+        shop.run(f"ALTER ROLE {connector.user} {statement}", superuser=True)
+        finding = connector.find("connection")
+        assert finding.state == "failed"
+        assert reason in finding.evidence
+    assert "ALTER ROLE ... CONNECTION LIMIT" in finding.remedy
+
+
+def test_connect_that_is_missing_is_the_connector_s(connector: Connector, shop: Shop) -> None:
+    shop.run(f"REVOKE CONNECT ON DATABASE {shop.name} FROM PUBLIC", superuser=True)
+    finding = connector.find("connection")
+    assert finding.state == "failed"
+    assert finding.remedy == "run pulumi up --refresh, which grants CONNECT again"
+
+
+def test_server_that_is_read_only_has_its_own_remedy(connector: Connector, shop: Shop) -> None:
+    shop.run(f"ALTER ROLE {connector.user} SET default_transaction_read_only = on", superuser=True)
+    for check in ("signal-writable", "heartbeat-writable"):
+        finding = connector.find(check)
+        assert finding.state == "failed"
+        assert finding.evidence.endswith("cannot execute INSERT in a read-only transaction [25006]")
+        assert finding.remedy.startswith("connect to the primary")
+
+
 def test_server_out_of_reach_is_a_failure_unless_a_tunnel_leads_there(connector: Connector) -> None:
     connector.form = replace(connector.form, port=1)
     assert connector.said("connection")[0] == "failed"
@@ -150,6 +179,15 @@ def test_slot_that_nobody_reads(
     state, evidence = connector.said("retained-wal")
     assert state == "warning"
     assert evidence.endswith(" of WAL is held for the slot")
+
+
+def test_slot_that_the_connector_is_to_make(connector: Connector, shop: Shop) -> None:
+    shop.run(f"SELECT pg_drop_replication_slot('{connector.slot}')")
+    assert connector.said("slot")[0] == "failed"
+    connector.settings["createSlot"] = False
+    state, evidence = connector.said("slot")
+    assert state == "warning"
+    assert "createSlot: false leaves making it to the connector" in evidence
 
 
 def test_slot_that_is_read(connector: Connector, shop: Shop) -> None:

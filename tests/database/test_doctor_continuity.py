@@ -9,6 +9,7 @@ import pytest
 from tests.database.doctor_support import Connector
 
 from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -73,6 +74,25 @@ def test_slot_whose_statistics_were_reset_is_doubtful(connector: Connector, shop
         assert "statistics were reset" in finding.evidence
     position = finding.remedy.partition("acknowledgeLostSlot: ")[2].split()[0]
     connector.settings["acknowledgeLostSlot"] = position
+    assert connector.said("continuity")[0] == "ok"
+
+
+def test_time_zone_of_the_connector_is_no_reset(connector: Connector, shop: Shop) -> None:
+    shop.run(f"SELECT pg_stat_reset_replication_slot('{connector.slot}')", superuser=True)
+    position = connector.find("continuity").remedy.partition("acknowledgeLostSlot: ")[2].split()[0]
+    shop.managed(
+        ReplicationSlotProvider(),
+        name=connector.slot,
+        plugin="pgoutput",
+        publication="streamkap_pub",
+        acknowledgeLostSlot=position,
+        record=True,
+    ).up()
+    shop.run(
+        f"ALTER ROLE {connector.user} SET timezone = 'Asia/Kolkata'",
+        f"ALTER ROLE {connector.user} SET datestyle = 'SQL, DMY'",
+        superuser=True,
+    )
     assert connector.said("continuity")[0] == "ok"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azure_postgres_cdc.database import ledger
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
@@ -26,6 +27,12 @@ _GO_ON = "stop the source, then run pulumi preview, which says what is lost and 
 def slot(subject: Subject) -> Result:
     """It is there, logical, of pgoutput, and of this database."""
     form, found = subject.form, subject.slot
+    if found is None and not subject.plan.slot_options.create and not _was_seen(subject):
+        return warning(
+            f"there is no slot {form.slot} yet: createSlot: false leaves making it to the "
+            "connector, and changes from before are not in it",
+            "start the source, then pulumi up, which records the slot",
+        )
     if found is None:
         return failed(
             f"there is no slot {form.slot}: every change since the connector's last position is "
@@ -111,6 +118,11 @@ def retained_wal(subject: Subject) -> Result | None:
         "let the connector catch up; heartbeats release WAL where the captured tables are quiet; "
         "drop the slot where no connector is left",
     )
+
+
+def _was_seen(subject: Subject) -> bool:
+    recorded = ledger.read_all(subject.connection).values()
+    return any(kept.last and kept.last.slot == subject.form.slot for kept in recorded)
 
 
 def seconds_behind(connection: Connection, found: Slot) -> float | None:
