@@ -280,7 +280,8 @@ def _write(connection: Connection, publication: str, slot: str, ledger: ledgers.
     except Passing:
         raise
     except CdcError as error:
-        warn([f"{error}; a slot made anew in its place may not be told from it"])
+        reason, remedy, help_ = str(error).partition(". Remedy: ")
+        warn([f"{reason}; a slot made anew in its place may not be told from it{remedy}{help_}"])
 
 
 def _without_invalidated(connection: Connection, name: str, found: Examination) -> Examination:

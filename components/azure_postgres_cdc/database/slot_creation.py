@@ -41,6 +41,13 @@ _CREATE_REMEDIES = {
     "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
     "42501": "run ALTER ROLE <administrator> WITH REPLICATION as a role that may",
 }
+_READ_REMEDIES = {
+    "42704": "where the slot is older than its publication, no connector can read it either: stop "
+    "the source, drop the slot with pg_drop_replication_slot, then pulumi up, which says how to go "
+    "on",
+    "57014": "run pulumi up again; a slot with failover waits for what synchronized_standby_slots "
+    "names: check that this is there, and active",
+}
 
 
 def create(connection: Connection, props: Props) -> None:
@@ -64,13 +71,13 @@ def create(connection: Connection, props: Props) -> None:
     except psycopg.Error as error:
         with explained(f"cannot create replication slot {name}", _CREATE_REMEDIES):
             raise error
-    _mark(connection, props)
+    _mark(connection, props, "was created")
 
 
 def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
     """Peek at a slot that was there already, where that costs little and disturbs nobody."""
     if _may_peek(slot):
-        _mark(connection, props)
+        _mark(connection, props, "is there")
 
 
 def lacks_mark(slot: Slot, now: Sighting | None) -> bool:
@@ -82,7 +89,7 @@ def _may_peek(slot: Slot) -> bool:
     return not slot.active and slot.retained_bytes < _PEEK_AT_MOST
 
 
-def _mark(connection: Connection, props: Props) -> None:
+def _mark(connection: Connection, props: Props, how: str) -> None:
     """The page's check, on a transaction of our own, which leaves a trace in the slot's counters.
 
     From then on the slot has streamed a transaction before its end (`stream_txns`), which no
@@ -103,7 +110,7 @@ def _mark(connection: Connection, props: Props) -> None:
     connection.execute("SET logical_decoding_work_mem = '64kB'")
     # A connector that waits for it is quicker at times. Then it can be read, as is to be shown.
     with (
-        explained(f"replication slot {props['name']} was created, but cannot be read"),
+        explained(f"replication slot {props['name']} {how}, but cannot be read", _READ_REMEDIES),
         suppress(psycopg.errors.ObjectInUse),
     ):
         rows(connection, _PEEK, props["name"], _options(connection, publication))
