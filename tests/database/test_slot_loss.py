@@ -146,6 +146,23 @@ def test_word_is_good_until_there_is_another_slot(
     assert managed.up() == []
 
 
+@pytest.mark.parametrize("owner", ["cdc_admin", "azuresu"])
+def test_slot_that_vanishes_after_the_preview_is_not_made_again(
+    shop: Shop, managed: Managed, name: str, owner: str
+) -> None:
+    """Also where nothing could be recorded: the stack knows that it had one."""
+    shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {owner}", superuser=True)
+    managed.up()
+    managed.program["storageGiB"] = 64  # something else that `up` has to do
+    checked = managed.check()
+    drop(shop, name)
+    text = managed.failure(
+        lambda: managed.provider.update(managed.id, managed.outputs, checked),
+    )
+    assert GONE in text
+    assert found(shop, name) == []
+
+
 # Made again by somebody else
 
 
