@@ -187,56 +187,6 @@ def test_word_for_a_doubt_is_good_for_no_loss_after_it(
     assert managed.up() == []
 
 
-# The mark
-
-
-def is_marked(shop: Shop, name: str) -> bool:
-    query = "SELECT stream_txns > 0 FROM pg_stat_replication_slots WHERE slot_name = %s"
-    return bool(shop.value(query, name))
-
-
-@pytest.mark.parametrize("owner", ["adopted", "connector"])
-def test_slot_without_a_mark_gets_one_once_nobody_reads_it(
-    shop: Shop, managed: Managed, name: str, owner: str
-) -> None:
-    """One made in its place is noticed then, however much it has decoded."""
-    managed.program["createSlot"] = owner == "adopted"
-    if owner == "connector":
-        managed.up()
-    create(shop, name)
-    consume(shop, name)
-    with reader(shop, name):
-        managed.up()
-        assert managed.up() == []
-    assert not is_marked(shop, name)
-    assert preview(managed) == []
-    assert not is_marked(shop, name)
-    before = position(shop, name)
-    assert managed.up() == []
-    assert is_marked(shop, name)
-    assert position(shop, name) == before
-    drop(shop, name)
-    create(shop, name)
-    consume(shop, name, 10)
-    assert "its stream_txns went from 1 back to 0" in managed.refusal()
-
-
-def test_slot_that_lost_its_mark_gets_it_again_once_the_doubt_is_settled(
-    shop: Shop, managed: Managed, name: str
-) -> None:
-    managed.up()
-    shop.run(f"SELECT pg_stat_reset_replication_slot('{name}')", superuser=True)
-    managed.up()
-    assert not is_marked(shop, name)
-    doubt = recorded(shop).doubt
-    assert doubt is not None
-    managed.up(acknowledgeLostSlot=doubt.position)
-    managed.up()
-    assert is_marked(shop, name)
-    assert managed.up() == []
-    assert managed.refresh() == []
-
-
 # Left to the connector
 
 
@@ -314,6 +264,23 @@ def test_another_slot_for_a_publication_needs_a_word(
     del renamed.program["acknowledge"]
     renamed.up()
     assert renamed.up() == []
+
+
+def test_another_slot_for_one_that_is_lost_needs_two_words(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """The first is about the new name, and about no loss."""
+    managed.up()
+    last = recorded(shop).last
+    assert last is not None
+    drop(shop, name)
+    renamed = replication_slot(shop, f"{name}_2")
+    renamed.program["acknowledge"] = [f"slot {name} renamed to {name}_2"]
+    text = renamed.refusal()
+    assert text.startswith(f"replication slot {name} of database {shop.name} has vanished. ")
+    assert found(shop, f"{name}_2") == []
+    renamed.up(acknowledgeLostSlot=last.position)
+    assert len(found(shop, f"{name}_2")) == 1
 
 
 def test_another_slot_beside_the_first_needs_no_word(

@@ -55,7 +55,8 @@ class ReplicationSlotProvider(CdcProvider):
             _check_failover(connection, props)
             renaming.check_database(connection, olds, props, quiet=True)
             records = ledgers.read_all(connection)
-            renaming.check_names(records, olds, props)
+            for former in renaming.check_names(records, olds, props):
+                _check_former(connection, props, former, records)
             found = _examine(connection, props, olds, known=_known(olds), records=records)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
@@ -196,6 +197,21 @@ def _examine(
     where = props["name"], props["database"], props["publication"]
     used = olds.get("acknowledgeLostSlot")
     return examine(connection, *where, known=known, used=used, records=records)
+
+
+def _check_former(
+    connection: Connection,
+    props: Props,
+    former: tuple[str, str],
+    records: Mapping[str, ledgers.Ledger],
+) -> None:
+    """The slot that gives its place to one of another name is there, and lost nothing."""
+    slot, publication = former
+    loss = examine(
+        connection, slot, props["database"], publication, known=True, records=records
+    ).loss
+    if loss is not None and not acknowledged(loss, props.get("acknowledgeLostSlot")):
+        raise CdcError(loss.text)
 
 
 def _known(olds: Props) -> bool:
