@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg import sql
+from tenacity import stop_after_attempt
 from tests.database.conftest import Shop
 from tests.database.slot_support import (
     comment,
@@ -24,6 +26,8 @@ from tests.database.slot_support import (
     slot_to_make,  # noqa: F401 - a fixture
 )
 
+from azure_postgres_cdc import dynamic
+from azure_postgres_cdc.database import ledger
 from azure_postgres_rehearsal import keeper
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
@@ -87,6 +91,28 @@ def test_record_that_may_not_be_written_is_a_warning(
             assert f"set acknowledgeLostSlot: {word} for" in text
         managed.up(acknowledgeLostSlot=word)
         assert len(found(shop, name)) == 1
+
+
+def test_record_that_somebody_keeps_locked_is_waited_for_in_vain(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open transaction has the publication, for hours: nothing hangs for it."""
+    monkeypatch.setattr(ledger, "_LOCK_TIMEOUT", sql.Literal("100ms"))
+    monkeypatch.setattr(dynamic._patiently, "stop", stop_after_attempt(2))
+    create(shop, name)
+    with shop.server.connect(shop.name) as other:
+        other.autocommit = False
+        other.execute("COMMENT ON PUBLICATION streamkap_pub IS 'theirs'")
+        adopting = managed.failure(managed.up)
+        other.rollback()
+        managed.up()
+        other.execute("COMMENT ON PUBLICATION streamkap_pub IS 'theirs'")
+        changing = managed.failure(lambda: managed.up(storageGiB=64))
+        other.rollback()
+    for text in (adopting, changing):
+        assert "canceling statement due to lock timeout [55P03]" in text
+    managed.up()
+    assert managed.up() == []
 
 
 def test_record_that_is_gone_is_a_doubt(

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.driver import sql
 
 _MARK = "azure-postgres-cdc: "
+_LOCK_TIMEOUT = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
 _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
@@ -74,14 +75,16 @@ def read_all(connection: Connection) -> dict[str, Ledger]:
 def write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
     """Keep a record; an empty one leaves no trace, unless a `mark` is wanted all the same.
 
-    Needs the publication's ownership.
+    Needs the publication's ownership, and waits for its lock as long as every other change does.
     """
     comments = dict(rows(connection, _COMMENTS))
     text = text_of(ledger, comments.get(publication, ""), mark=mark)
     value = sql.Literal(text) if text else sql.SQL("NULL")
-    connection.execute(
-        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(publication), value)
-    )
+    statement = sql.SQL("COMMENT ON PUBLICATION {} IS {}")
+    with connection.transaction():
+        # Somebody else's open transaction may keep the publication, for hours.
+        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+        connection.execute(statement.format(sql.Identifier(publication), value))
 
 
 def may_write(connection: Connection, publication: str) -> bool:
