@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -197,6 +199,27 @@ def test_slot_that_is_read(connector: Connector, shop: Shop) -> None:
         assert connector.said("time-to-full")[0] == "ok"
 
 
+def test_lag_in_seconds_is_what_the_server_says_of_the_reader(
+    connector: Connector, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the connector's user may not see, so that it would always seem to have caught up."""
+    with reader(shop, connector.slot) as process:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            shop.run("INSERT INTO public.orders SELECT g FROM generate_series(1, 1000) g")
+            state, evidence = connector.said("lag")
+            assert state == "ok"
+            assert " KiB not confirmed, " in evidence
+            assert re.search(r"when it last answered, \d+ seconds ago$", evidence)
+            monkeypatch.setattr(slot_checks, "LAG_WARNING_SECONDS", 0.001)
+            assert connector.said("lag")[0] == "warning"
+        finally:
+            process.send_signal(signal.SIGCONT)
+        stack = replace(connector.stack(), admin_password="wrong")
+        (found,) = [item for item in examine(stack).findings if item.check == "lag"]
+        assert found.evidence.endswith("; in seconds not known")
+
+
 def test_slot_that_postgresql_has_given_up(connector: Connector, shop: Shop) -> None:
     shop.run("ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'", superuser=True)
     try:
@@ -225,6 +248,22 @@ def test_parameter_that_waits_for_a_restart(connector: Connector, shop: Shop) ->
         shop.run("ALTER SYSTEM RESET max_connections", superuser=True)
         shop.run("SELECT pg_reload_conf()", superuser=True)
     assert "before a restart: max_connections" in found.evidence
+
+
+def test_parameter_that_is_hidden_from_the_connector_waits_too(
+    connector: Connector, shop: Shop
+) -> None:
+    shop.run("ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        deadline = time.monotonic() + 10
+        while connector.said("pending-restart")[0] == "ok":
+            assert time.monotonic() < deadline
+        found = connector.find("pending-restart")
+    finally:
+        shop.run("ALTER SYSTEM RESET shared_preload_libraries", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    assert "before a restart: shared_preload_libraries" in found.evidence
 
 
 # Storage
