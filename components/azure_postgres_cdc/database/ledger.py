@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
@@ -77,14 +77,35 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
 
     Needs the publication's ownership, and waits for its lock as long as every other change does.
     """
+    with connection.transaction():
+        lock(connection)
+        _write(connection, publication, ledger, mark=mark)
+
+
+def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
+    """As `write`, but for what needs a snapshot: `up` may have added to it since that was read."""
+    with connection.transaction():
+        lock(connection)
+        needs = read(connection, publication).needs_snapshot
+        _write(connection, publication, replace(ledger, needs_snapshot=needs))
+
+
+def lock(connection: Connection) -> None:
+    """Whoever reads a record to write it anew is alone with it until the transaction is over.
+
+    To be asked for before anything else is locked, so that two never wait for each other.
+    """
+    # Somebody else's open transaction may keep the publication itself, for hours.
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('azure-postgres-cdc'))")
+
+
+def _write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
     comments = dict(rows(connection, _COMMENTS))
     text = text_of(ledger, comments.get(publication, ""), mark=mark)
     value = sql.Literal(text) if text else sql.SQL("NULL")
     statement = sql.SQL("COMMENT ON PUBLICATION {} IS {}")
-    with connection.transaction():
-        # Somebody else's open transaction may keep the publication, for hours.
-        connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
-        connection.execute(statement.format(sql.Identifier(publication), value))
+    connection.execute(statement.format(sql.Identifier(publication), value))
 
 
 def may_write(connection: Connection, publication: str) -> bool:

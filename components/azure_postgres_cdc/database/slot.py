@@ -292,7 +292,7 @@ def _write(connection: Connection, publication: str, slot: str, ledger: ledgers.
     what = f"what was seen of replication slot {slot} cannot be written into the comment of "
     try:
         with explained(f"{what}publication {quoted(publication)}"), connection.transaction():
-            ledgers.write(connection, publication, ledger)
+            ledgers.write_seen(connection, publication, ledger)
     except Passing:
         raise
     except CdcError as error:
