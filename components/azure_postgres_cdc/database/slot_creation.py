@@ -37,11 +37,12 @@ SELECT count(*) FROM pg_logical_slot_peek_binary_changes(%s, NULL, NULL, VARIADI
 # More than the 64 kB that logical_decoding_work_mem is at least: beyond it, a peek streams.
 _LARGE = "SELECT pg_logical_emit_message(true, 'azure-postgres-cdc', repeat('-', 100000))"
 _CREATE_REMEDIES = {
-    "55000": "set wal_level to logical and restart the server",
+    "55000": "set wal_level to logical, max_replication_slots to 2 or more, and restart the server",
     "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
     "42501": "run ALTER ROLE <administrator> WITH REPLICATION as a role that may",
 }
 _READ_REMEDIES = {
+    "42501": _CREATE_REMEDIES["42501"],
     "42704": "where the slot is older than its publication, no connector can read it either: stop "
     "the source, drop the slot with pg_drop_replication_slot, then pulumi up, which says how to go "
     "on",
