@@ -110,7 +110,7 @@ def consume(shop: Shop, name: str, transactions: int = 1, *, rows: int = 1) -> N
 
 
 @contextmanager
-def reader(shop: Shop, name: str) -> Iterator[None]:
+def reader(shop: Shop, name: str) -> Iterator[subprocess.Popen[str]]:
     """A connector's part: a stream that keeps the slot active."""
     command = [shop.server.tool("pg_recvlogical"), "--start", "--slot", name, "--dbname", shop.name]
     command += ["--file=-", "-o", "proto_version=1", "-o", f"publication_names={PUBLICATION}"]
@@ -127,7 +127,7 @@ def reader(shop: Shop, name: str) -> Iterator[None]:
             assert process.poll() is None, shop.server.log_tail()
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield
+        yield process
     finally:
         process.terminate()
         process.communicate()

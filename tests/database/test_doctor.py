@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -71,6 +73,35 @@ def test_login_that_is_refused_is_all_that_is_found(connector: Connector, shop: 
     assert f"as {connector.user}: " in found.evidence
     assert found.evidence.endswith("; nothing else was looked at")
     assert found.remedy.startswith("run pulumi up --refresh, which sets the password again")
+
+
+def test_login_that_worked_a_moment_ago_is_tried_again(connector: Connector, shop: Shop) -> None:
+    assert connector.said("connection")[0] == "ok"
+    for statement, reason in (
+        ("NOLOGIN", "is not permitted to log in"),
+        ("LOGIN CONNECTION LIMIT 0", "too many connections for role"),
+    ):
+        shop.run(f"ALTER ROLE {connector.user} {statement}", superuser=True)
+        finding = connector.find("connection")
+        assert finding.state == "failed"
+        assert reason in finding.evidence
+    assert "ALTER ROLE ... CONNECTION LIMIT" in finding.remedy
+
+
+def test_connect_that_is_missing_is_the_connector_s(connector: Connector, shop: Shop) -> None:
+    shop.run(f"REVOKE CONNECT ON DATABASE {shop.name} FROM PUBLIC", superuser=True)
+    finding = connector.find("connection")
+    assert finding.state == "failed"
+    assert finding.remedy == "run pulumi up --refresh, which grants CONNECT again"
+
+
+def test_server_that_is_read_only_has_its_own_remedy(connector: Connector, shop: Shop) -> None:
+    shop.run(f"ALTER ROLE {connector.user} SET default_transaction_read_only = on", superuser=True)
+    for check in ("signal-writable", "heartbeat-writable"):
+        finding = connector.find(check)
+        assert finding.state == "failed"
+        assert finding.evidence.endswith("cannot execute INSERT in a read-only transaction [25006]")
+        assert finding.remedy.startswith("connect to the primary")
 
 
 def test_server_out_of_reach_is_a_failure_unless_a_tunnel_leads_there(connector: Connector) -> None:
@@ -152,11 +183,41 @@ def test_slot_that_nobody_reads(
     assert evidence.endswith(" of WAL is held for the slot")
 
 
+def test_slot_that_the_connector_is_to_make(connector: Connector, shop: Shop) -> None:
+    shop.run(f"SELECT pg_drop_replication_slot('{connector.slot}')")
+    assert connector.said("slot")[0] == "failed"
+    connector.settings["createSlot"] = False
+    state, evidence = connector.said("slot")
+    assert state == "warning"
+    assert "createSlot: false leaves making it to the connector" in evidence
+
+
 def test_slot_that_is_read(connector: Connector, shop: Shop) -> None:
     with reader(shop, connector.slot):
         assert connector.said("slot-active")[1].startswith("read by the connection with pid ")
         assert connector.said("lag")[0] == "ok"
         assert connector.said("time-to-full")[0] == "ok"
+
+
+def test_lag_in_seconds_is_what_the_server_says_of_the_reader(
+    connector: Connector, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which the connector's user may not see, so that it would always seem to have caught up."""
+    with reader(shop, connector.slot) as process:
+        process.send_signal(signal.SIGSTOP)
+        try:
+            shop.run("INSERT INTO public.orders SELECT g FROM generate_series(1, 1000) g")
+            state, evidence = connector.said("lag")
+            assert state == "ok"
+            assert " KiB not confirmed, " in evidence
+            assert re.search(r"when it last answered, \d+ seconds ago$", evidence)
+            monkeypatch.setattr(slot_checks, "LAG_WARNING_SECONDS", 0.001)
+            assert connector.said("lag")[0] == "warning"
+        finally:
+            process.send_signal(signal.SIGCONT)
+        stack = replace(connector.stack(), admin_password="wrong")
+        (found,) = [item for item in examine(stack).findings if item.check == "lag"]
+        assert found.evidence.endswith("; in seconds not known")
 
 
 def test_slot_that_postgresql_has_given_up(connector: Connector, shop: Shop) -> None:
@@ -187,6 +248,22 @@ def test_parameter_that_waits_for_a_restart(connector: Connector, shop: Shop) ->
         shop.run("ALTER SYSTEM RESET max_connections", superuser=True)
         shop.run("SELECT pg_reload_conf()", superuser=True)
     assert "before a restart: max_connections" in found.evidence
+
+
+def test_parameter_that_is_hidden_from_the_connector_waits_too(
+    connector: Connector, shop: Shop
+) -> None:
+    shop.run("ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        deadline = time.monotonic() + 10
+        while connector.said("pending-restart")[0] == "ok":
+            assert time.monotonic() < deadline
+        found = connector.find("pending-restart")
+    finally:
+        shop.run("ALTER SYSTEM RESET shared_preload_libraries", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    assert "before a restart: shared_preload_libraries" in found.evidence
 
 
 # Storage

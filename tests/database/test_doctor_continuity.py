@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.database.doctor_support import Connector
 
 from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
@@ -73,6 +77,53 @@ def test_slot_whose_statistics_were_reset_is_doubtful(connector: Connector, shop
         assert "statistics were reset" in finding.evidence
     position = finding.remedy.partition("acknowledgeLostSlot: ")[2].split()[0]
     connector.settings["acknowledgeLostSlot"] = position
+    assert connector.said("continuity")[0] == "ok"
+
+
+def test_doctor_forgets_nothing_that_an_up_writes_at_the_same_time(
+    connector: Connector, shop: Shop
+) -> None:
+    consume(shop, connector.slot)
+    with shop.server.connect(shop.name) as up:
+        up.autocommit = False
+        known = ledger.read(up, "streamkap_pub")
+        ledger.write(up, "streamkap_pub", replace(known, needs_snapshot={"public.orders": 7}))
+        with ThreadPoolExecutor() as others:
+            report = others.submit(connector.report)
+            wait_for_lock(shop)
+            up.commit()
+            report.result()
+    with shop.server.connect(shop.name) as connection:
+        kept = ledger.read(connection, "streamkap_pub")
+    assert kept.needs_snapshot == {"public.orders": 7}
+    assert kept.last is not None
+    assert known.last is not None
+    assert kept.last.position != known.last.position
+
+
+def wait_for_lock(shop: Shop) -> None:
+    deadline = time.monotonic() + 9
+    while not shop.value("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_time_zone_of_the_connector_is_no_reset(connector: Connector, shop: Shop) -> None:
+    shop.run(f"SELECT pg_stat_reset_replication_slot('{connector.slot}')", superuser=True)
+    position = connector.find("continuity").remedy.partition("acknowledgeLostSlot: ")[2].split()[0]
+    shop.managed(
+        ReplicationSlotProvider(),
+        name=connector.slot,
+        plugin="pgoutput",
+        publication="streamkap_pub",
+        acknowledgeLostSlot=position,
+        record=True,
+    ).up()
+    shop.run(
+        f"ALTER ROLE {connector.user} SET timezone = 'Asia/Kolkata'",
+        f"ALTER ROLE {connector.user} SET datestyle = 'SQL, DMY'",
+        superuser=True,
+    )
     assert connector.said("continuity")[0] == "ok"
 
 

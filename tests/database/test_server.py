@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from azure_postgres_cdc.database import effective_parameters
@@ -254,6 +255,43 @@ def test_database_that_lets_nobody_in(shop: Shop) -> None:
     text = failed_connection(shop.connection, shop.name)
     assert f'permission denied for database "{shop.name}"' in text
     assert text.endswith("Remedy: grant CONNECT on the database to the administrator")
+
+
+def test_database_that_takes_no_connections(shop: Shop) -> None:
+    allow = f"ALTER DATABASE {shop.name} ALLOW_CONNECTIONS"
+    with shop.server.superuser("postgres") as connection:
+        connection.execute(f"{allow} false".encode())
+        try:
+            text = failed_connection(shop.connection, shop.name)
+        finally:
+            connection.execute(f"{allow} true".encode())
+    assert text.endswith("Remedy: ALTER DATABASE ... ALLOW_CONNECTIONS true")
+
+
+@pytest.mark.parametrize("kind", ["ROLE", "DATABASE"])
+def test_limit_of_connections_is_named(shop: Shop, kind: str) -> None:
+    limited = shop.server.admin_user if kind == "ROLE" else shop.name
+    limit = f"ALTER {kind} {limited} CONNECTION LIMIT"
+    shop.run(f"{limit} 0", superuser=True)
+    try:
+        text = failed_connection(shop.connection, shop.name)
+    finally:
+        shop.run(f"{limit} -1", superuser=True)
+    assert f"too many connections for {kind.lower()}" in text
+    assert text.endswith(f"or raise its limit (ALTER {kind} ... CONNECTION LIMIT)")
+
+
+def test_server_that_is_full_is_not_taken_for_one_out_of_reach(shop: Shop) -> None:
+    sessions = []
+    try:
+        while True:
+            sessions.append(shop.server.superuser("postgres").__enter__())
+    except psycopg.OperationalError:
+        text = failed_connection(shop.connection, shop.name)
+    finally:
+        for session in sessions:
+            session.close()
+    assert text.endswith("Remedy: end idle connections or raise max_connections")
 
 
 def test_tls_is_required_but_turned_off(shop: Shop) -> None:

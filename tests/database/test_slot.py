@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 from tests.database.slot_support import (
+    PUBLICATION,
+    create,
+    drop,
     found,
     reader,
+    recorded,
     replication_slot,
     slot_name,  # noqa: F401 - a fixture
     slot_to_make,  # noqa: F401 - a fixture
@@ -90,6 +94,21 @@ def test_slot_whose_peek_fails_says_that_it_is_there(
     assert found(shop, name)
 
 
+def test_slot_that_its_connector_is_quicker_to_read_needs_no_peek(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for it takes hold of it as soon as it is there."""
+    original = slot_creation._mark
+
+    def while_it_is_read(*arguments: Any) -> None:
+        with reader(shop, name):
+            original(*arguments)
+
+    monkeypatch.setattr(slot_creation, "_mark", while_it_is_read)
+    managed.up()
+    assert managed.up() == []
+
+
 def test_slot_that_is_far_behind_is_adopted_without_a_peek(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +169,20 @@ def test_slot_of_another_database_is_refused(shop: Shop, managed: Managed, name:
             assert len(found(shop, name)) == 1
         finally:
             connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+
+
+def test_temporary_slot_is_refused(shop: Shop, managed: Managed, name: str) -> None:
+    """It goes with its session, and every change with it."""
+    make = "SELECT pg_create_logical_replication_slot(%s, 'pgoutput', true)"
+    with shop.server.connect(shop.name) as session:
+        session.execute(make.encode(), [name])
+        text = managed.refusal()
+        assert text.startswith(
+            f"replication slot {name} is not this stack's: found a temporary logical slot of "
+            f"plug-in pgoutput on database {shop.name}, needed a logical one of pgoutput on "
+        )
+    managed.up()
+    assert managed.up() == []
 
 
 # Limits
@@ -235,11 +268,57 @@ def test_slot_replaced_by_hand_with_another_kind_is_refused(
         f"SELECT pg_drop_replication_slot('{name}')",
         f"SELECT pg_create_physical_replication_slot('{name}')",
     )
+    last = recorded(shop).last
+    assert last is not None
     try:
-        assert "is not this stack's: found a physical slot" in managed.refusal()
-        assert "is not this stack's: found a physical slot" in managed.failure(managed.refresh)
+        for text in (managed.refusal(), managed.failure(managed.refresh)):
+            assert "is not this stack's: found a physical slot" in text
+            assert f"of the one that was there: LSN {last.position}, seen {last.seen_at}." in text
+            assert f"set acknowledgeLostSlot: {last.position} for this database, once" in text
+        assert "found a physical slot" in managed.refusal(acknowledgeLostSlot=last.position)
     finally:
         shop.run(f"SELECT pg_drop_replication_slot('{name}')")
+    managed.up(acknowledgeLostSlot=last.position)
+    assert managed.up() == []
+
+
+def test_slot_that_is_older_than_its_publication_says_how_to_go_on(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """The connector has made it first, and the publication was made under it."""
+    shop.run(f"DROP PUBLICATION {PUBLICATION}")
+    create(shop, name)
+    shop.run(
+        "INSERT INTO public.orders VALUES (1)",
+        f"CREATE PUBLICATION {PUBLICATION} FOR TABLE public.orders",
+    )
+    if shop.server.major < 18:  # from then on PostgreSQL passes over what it cannot place
+        text = managed.failure(managed.up)
+        assert text.startswith(f"replication slot {name} is there, but cannot be read: publication")
+        assert "older than its publication" in text
+        last = recorded(shop).last
+        assert last is not None
+        drop(shop, name)
+        managed.program["acknowledgeLostSlot"] = last.position
+    managed.up()
+    assert managed.up() == []
+
+
+def test_slot_whose_name_another_database_took_says_what_is_lost(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    managed.up()
+    last = recorded(shop).last
+    assert last is not None
+    drop(shop, name)
+    with shop.server.connect("postgres") as connection:
+        connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])
+        try:
+            for text in (managed.refusal(), managed.failure(managed.refresh)):
+                assert "found a logical slot of plug-in pgoutput on database postgres" in text
+                assert f"set acknowledgeLostSlot: {last.position} for this database, once" in text
+        finally:
+            connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
 
 
 # Going
@@ -252,6 +331,19 @@ def test_slot_is_dropped_at_destroy_and_destroying_twice_is_no_error(
     managed.provider.delete(managed.id, managed.outputs)
     assert found(shop, name) == []
     managed.destroy()
+
+
+def test_slot_of_somebody_else_under_the_same_name_is_not_dropped(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed.up()
+    drop(shop, name)
+    shop.run(f"SELECT pg_create_physical_replication_slot('{name}')")
+    managed.destroy()
+    assert found(shop, name) == [("physical", None, None, None)]
+    drop(shop, name)
+    text = capfd.readouterr().err
+    assert f"warning: replication slot {name} stays: it is not this stack's, but a physical" in text
 
 
 def test_slot_that_is_being_read_is_not_dropped(shop: Shop, managed: Managed, name: str) -> None:

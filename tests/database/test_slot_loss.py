@@ -20,6 +20,8 @@ from tests.database.slot_support import (
     slot_to_make,  # noqa: F401 - a fixture
 )
 
+from azure_postgres_cdc.database import slot_creation
+
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
 
@@ -123,6 +125,42 @@ def test_slot_that_postgresql_invalidated_is_replaced_once_acknowledged(
     )
     assert managed.up() == []
     assert managed.refresh() == []
+
+
+def test_word_is_good_until_there_is_another_slot(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Making it may fail, and is tried again with the same settings."""
+    monkeypatch.setattr(slot_creation, "_CREATE_TIMEOUT_SECONDS", 1)
+    managed.up()
+    drop(shop, name)
+    lost = assert_refused_everywhere(shop, managed, GONE)
+    managed.program["acknowledgeLostSlot"] = lost
+    with shop.server.connect(shop.name) as writer:
+        writer.autocommit = False
+        writer.execute("INSERT INTO public.orders VALUES (1)")
+        assert "was not created within 1 s" in managed.failure(managed.up)
+        writer.rollback()
+    managed.up()
+    assert len(found(shop, name)) == 1
+    assert managed.up() == []
+
+
+@pytest.mark.parametrize("owner", ["cdc_admin", "azuresu"])
+def test_slot_that_vanishes_after_the_preview_is_not_made_again(
+    shop: Shop, managed: Managed, name: str, owner: str
+) -> None:
+    """Also where nothing could be recorded: the stack knows that it had one."""
+    shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {owner}", superuser=True)
+    managed.up()
+    managed.program["storageGiB"] = 64  # something else that `up` has to do
+    checked = managed.check()
+    drop(shop, name)
+    text = managed.failure(
+        lambda: managed.provider.update(managed.id, managed.outputs, checked),
+    )
+    assert GONE in text
+    assert found(shop, name) == []
 
 
 # Made again by somebody else

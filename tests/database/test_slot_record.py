@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+from psycopg import sql
+from tenacity import stop_after_attempt
 from tests.database.conftest import Shop
 from tests.database.slot_support import (
     comment,
@@ -24,6 +26,8 @@ from tests.database.slot_support import (
     slot_to_make,  # noqa: F401 - a fixture
 )
 
+from azure_postgres_cdc import dynamic
+from azure_postgres_cdc.database import ledger
 from azure_postgres_rehearsal import keeper
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
@@ -80,10 +84,35 @@ def test_record_that_may_not_be_written_is_a_warning(
     assert comment(shop) is None
     text = capfd.readouterr().err
     assert f"what was seen of replication slot {name} cannot be written into the comment" in text
-    drop(shop, name)
-    assert "has vanished" in managed.refusal()
-    managed.up(acknowledgeLostSlot="0/0")
-    assert len(found(shop, name)) == 1
+    for word in ("0/0", "0/1", "0/0"):  # the one before is used up
+        drop(shop, name)
+        for text in (managed.refusal(), managed.failure(managed.refresh)):
+            assert "has vanished" in text
+            assert f"set acknowledgeLostSlot: {word} for" in text
+        managed.up(acknowledgeLostSlot=word)
+        assert len(found(shop, name)) == 1
+
+
+def test_record_that_somebody_keeps_locked_is_waited_for_in_vain(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An open transaction has the publication, for hours: nothing hangs for it."""
+    monkeypatch.setattr(ledger, "_LOCK_TIMEOUT", sql.Literal("100ms"))
+    monkeypatch.setattr(dynamic._patiently, "stop", stop_after_attempt(2))
+    create(shop, name)
+    with shop.server.connect(shop.name) as other:
+        other.autocommit = False
+        other.execute("COMMENT ON PUBLICATION streamkap_pub IS 'theirs'")
+        adopting = managed.failure(managed.up)
+        other.rollback()
+        managed.up()
+        other.execute("COMMENT ON PUBLICATION streamkap_pub IS 'theirs'")
+        changing = managed.failure(lambda: managed.up(storageGiB=64))
+        other.rollback()
+    for text in (adopting, changing):
+        assert "canceling statement due to lock timeout [55P03]" in text
+    managed.up()
+    assert managed.up() == []
 
 
 def test_record_that_is_gone_is_a_doubt(
@@ -157,6 +186,31 @@ def test_restart_is_no_doubt_and_a_crash_is_one(
     own.server.stop()
     own.server.start()
     assert_doubted_until_acknowledged(own, managed, capfd, before)
+
+
+def test_word_for_a_doubt_is_good_for_no_loss_after_it(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """Also where the slot stands where it stood, and the word is still in the settings."""
+    managed.up()
+    for _ in range(2):
+        shop.run(f"SELECT pg_stat_reset_replication_slot('{name}')", superuser=True)
+        managed.up()
+        doubt = recorded(shop).doubt
+        assert doubt is not None
+        managed.up(acknowledgeLostSlot=doubt.position)
+        assert recorded(shop).doubt is None
+    drop(shop, name)
+    for again in (False, True):
+        text = managed.refusal()
+        assert text == managed.failure(managed.refresh)
+        word = text.partition("acknowledgeLostSlot: ")[2].split()[0]
+        assert word != doubt.position
+        if not again:
+            create(shop, name)
+            consume(shop, name, 5)
+    managed.up(acknowledgeLostSlot=word)
+    assert managed.up() == []
 
 
 # Left to the connector
@@ -236,6 +290,23 @@ def test_another_slot_for_a_publication_needs_a_word(
     del renamed.program["acknowledge"]
     renamed.up()
     assert renamed.up() == []
+
+
+def test_another_slot_for_one_that_is_lost_needs_two_words(
+    shop: Shop, managed: Managed, name: str
+) -> None:
+    """The first is about the new name, and about no loss."""
+    managed.up()
+    last = recorded(shop).last
+    assert last is not None
+    drop(shop, name)
+    renamed = replication_slot(shop, f"{name}_2")
+    renamed.program["acknowledge"] = [f"slot {name} renamed to {name}_2"]
+    text = renamed.refusal()
+    assert text.startswith(f"replication slot {name} of database {shop.name} has vanished. ")
+    assert found(shop, f"{name}_2") == []
+    renamed.up(acknowledgeLostSlot=last.position)
+    assert len(found(shop, f"{name}_2")) == 1
 
 
 def test_another_slot_beside_the_first_needs_no_word(

@@ -73,6 +73,11 @@ def test_slot_that_lost_nothing(last: dict[str, Any], now: dict[str, Any]) -> No
             {"position": "0/200", "counters": ZERO},
             "it stands at LSN 0/200 and has decoded nothing on the way there",
         ),
+        (
+            {"counters_since": "yesterday"},
+            ON | {"counters": {"total_txns": 99, "spill_txns": 9}},
+            "its statistics, which were reset at yesterday, have never been reset now",
+        ),
     ],
 )
 def test_slot_that_is_another_one(last: dict[str, Any], now: dict[str, Any], reason: str) -> None:
@@ -117,7 +122,12 @@ def test_positions_are_numbers() -> None:
 
 # The text that it is kept in
 
-FULL = Ledger(LAST, Doubt("0/80", "2026-01-01T00:00:00Z", 'a "reason"\nof two lines'), {"a.b": 7})
+FULL = Ledger(
+    LAST,
+    Doubt("0/80", "2026-01-01T00:00:00Z", 'a "reason"\nof two lines'),
+    {"a.b": 7},
+    acknowledged="0/7",
+)
 
 
 @pytest.mark.parametrize("kept", [FULL, Ledger(), Ledger(LAST), Ledger(needs_snapshot={"a": 1})])
@@ -143,7 +153,27 @@ def test_record_takes_one_line() -> None:
         "azure-postgres-cdc: []",
         'azure-postgres-cdc: {"needsSnapshot":7}',
         'azure-postgres-cdc: {"last":7}',
+        'azure-postgres-cdc: {"needsSnapshot":{"a.b":"never"}}',
+        'azure-postgres-cdc: {"doubt":{"position":"here","seen_at":"","reason":""}}',
     ],
 )
 def test_record_that_somebody_has_spoilt_is_none(text: str) -> None:
+    assert ledger.parsed(text) == Ledger()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("position", "here"),
+        ("position", 7),
+        ("wal", "0-1"),
+        ("seen_at", "yesterday"),
+        ("idle_since", "yesterday"),
+        ("counters", {"total_txns": "many"}),
+        ("counters", [1]),
+    ],
+)
+def test_sighting_that_somebody_has_spoilt_is_none(name: str, value: Any) -> None:
+    """And no traceback at the next comparison."""
+    text = ledger.text_of(Ledger(replace(LAST, **{name: value})), "")
     assert ledger.parsed(text) == Ledger()

@@ -22,6 +22,7 @@ ENTRA = "entra"
 
 _NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
 _NOT_UP = "wait until the server is up"
+_TOO_MANY = "end idle connections or raise max_connections"
 _LOGIN = "check connection.user and adminPassword"
 _ENTRA_LOGIN = (
     "check connection.user: it is the Entra administrator that is logged in to Azure here"
@@ -45,8 +46,19 @@ _REMEDIES = (
     ("does not exist", "check the name, and whether the database was renamed (docs/slot.md)"),
     ("starting up", _NOT_UP),
     ("shutting down", _NOT_UP),
-    ("remaining connection slots", "end idle connections or raise max_connections"),
-    ("too many connections", "end idle connections or raise max_connections"),
+    ("in recovery mode", _NOT_UP),
+    ("not yet accepting connections", _NOT_UP),
+    ("not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
+    (
+        "too many connections for role",
+        "end connections of this user, or raise its limit (ALTER ROLE ... CONNECTION LIMIT)",
+    ),
+    (
+        "too many connections for database",
+        "end connections to it, or raise its limit (ALTER DATABASE ... CONNECTION LIMIT)",
+    ),
+    ("remaining connection slots", _TOO_MANY),
+    ("too many clients", _TOO_MANY),
 )
 
 

@@ -8,7 +8,7 @@ nobody reset them, a position beyond the recorded one with nothing decoded on th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -49,8 +49,14 @@ class Sighting:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Sighting:
-        """From what `asdict` made of one."""
-        return cls(**values)
+        """From what `asdict` made of one. Raises ValueError, TypeError or AttributeError for
+        anything else: somebody may have edited it."""
+        found = cls(**values)
+        for position in (found.position, found.wal):
+            lsn(position)
+        for time in filter(None, (found.seen_at, found.idle_since)):
+            _time(time)
+        return replace(found, counters={name: int(n) for name, n in found.counters.items()})
 
     def recorded(self) -> dict[str, Any]:
         """As plain values, for a record."""
@@ -93,6 +99,10 @@ def judge(last: Sighting, now: Sighting) -> Verdict:
         )
     if behind:
         return _broken(f"it stands at LSN {now.position}, which is before that")
+    if last.counters_since and not now.counters_since:
+        return _broken(
+            f"its statistics, which were reset at {last.counters_since}, have never been reset now"
+        )
     if now.counters_since != last.counters_since:
         return _unproven(f"the slot's statistics were reset at {now.counters_since}")
     return _by_counters(last, now)

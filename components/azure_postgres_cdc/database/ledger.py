@@ -9,19 +9,21 @@ upgraded with the database. Whatever else the comment says stays.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.continuity import Sighting
+from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
+from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.driver import sql
 
 _MARK = "azure-postgres-cdc: "
+_LOCK_TIMEOUT = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
 _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
 """
+_MAY_WRITE = "SELECT pg_has_role(pubowner, 'USAGE') FROM pg_publication WHERE pubname = %s"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,13 @@ class Doubt:
     """The last position before it: what `acknowledgeLostSlot` names."""
     seen_at: str
     reason: str
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> Doubt:
+        """From plain values. Raises ValueError, TypeError or AttributeError for anything else."""
+        found = cls(**values)
+        lsn(found.position)
+        return found
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Ledger:
     """Whose connector it is: another stack may capture the same database."""
     database: str = ""
     """The database's name when it was written: a renamed or copied one takes the record along."""
+    acknowledged: str = ""
+    """The position by which a doubt was acknowledged last: good for that doubt, and no other."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -64,14 +75,42 @@ def read_all(connection: Connection) -> dict[str, Ledger]:
 def write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
     """Keep a record; an empty one leaves no trace, unless a `mark` is wanted all the same.
 
-    Needs the publication's ownership.
+    Needs the publication's ownership, and waits for its lock as long as every other change does.
     """
+    with connection.transaction():
+        lock(connection)
+        _write(connection, publication, ledger, mark=mark)
+
+
+def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
+    """As `write`, but for what needs a snapshot: `up` may have added to it since that was read."""
+    with connection.transaction():
+        lock(connection)
+        needs = read(connection, publication).needs_snapshot
+        _write(connection, publication, replace(ledger, needs_snapshot=needs))
+
+
+def lock(connection: Connection) -> None:
+    """Whoever reads a record to write it anew is alone with it until the transaction is over.
+
+    To be asked for before anything else is locked, so that two never wait for each other.
+    """
+    # Somebody else's open transaction may keep the publication itself, for hours.
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+    connection.execute("SELECT pg_advisory_xact_lock(hashtext('azure-postgres-cdc'))")
+
+
+def _write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
     comments = dict(rows(connection, _COMMENTS))
     text = text_of(ledger, comments.get(publication, ""), mark=mark)
     value = sql.Literal(text) if text else sql.SQL("NULL")
-    connection.execute(
-        sql.SQL("COMMENT ON PUBLICATION {} IS {}").format(sql.Identifier(publication), value)
-    )
+    statement = sql.SQL("COMMENT ON PUBLICATION {} IS {}")
+    connection.execute(statement.format(sql.Identifier(publication), value))
+
+
+def may_write(connection: Connection, publication: str) -> bool:
+    """Whether this user may keep a record with a publication that is there."""
+    return any(rows(connection, _MAY_WRITE, publication))
 
 
 def text_of(ledger: Ledger, comment: str, *, mark: bool = False) -> str:
@@ -94,6 +133,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "needsSnapshot": ledger.needs_snapshot,
         "stack": ledger.stack,
         "database": ledger.database,
+        "acknowledged": ledger.acknowledged,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -106,10 +146,14 @@ def parsed(comment: str) -> Ledger:
                 found = json.loads(line.removeprefix(_MARK))
                 return Ledger(
                     last=Sighting.of(found["last"]) if "last" in found else None,
-                    doubt=Doubt(**found["doubt"]) if "doubt" in found else None,
-                    needs_snapshot=dict(found.get("needsSnapshot", {})),
+                    doubt=Doubt.of(found["doubt"]) if "doubt" in found else None,
+                    needs_snapshot={
+                        str(table): int(transaction)
+                        for table, transaction in found.get("needsSnapshot", {}).items()
+                    },
                     stack=str(found.get("stack", "")),
                     database=str(found.get("database", "")),
+                    acknowledged=str(found.get("acknowledged", "")),
                 )
             except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more

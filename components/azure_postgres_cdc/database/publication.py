@@ -90,6 +90,8 @@ class PublicationProvider(CdcProvider):
             connect(news["connection"], news["database"]) as connection,
             _explained(f"cannot change publication {quoted(name)}", wanted),
         ):
+            if news["toSnapshot"]:
+                ledger.lock(connection)
             found = find(connection, name)
             if found is None:
                 raise CdcError(vanished(news))

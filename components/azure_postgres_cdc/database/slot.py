@@ -55,8 +55,9 @@ class ReplicationSlotProvider(CdcProvider):
             _check_failover(connection, props)
             renaming.check_database(connection, olds, props, quiet=True)
             records = ledgers.read_all(connection)
-            renaming.check_names(records, olds, props)
-            found = _examine(connection, props, known=_known(olds), records=records)
+            for former in renaming.check_names(records, olds, props):
+                _check_former(connection, props, former, records)
+            found = _examine(connection, props, olds, known=_known(olds), records=records)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
@@ -71,6 +72,9 @@ class ReplicationSlotProvider(CdcProvider):
             warn(_warnings(found, props))
             if news.get("record"):
                 _record(connection, props, found)
+            lacks_mark = bool(olds) and _lacks_mark(connection, props, found)
+        if lacks_mark and news.get("record"):
+            _mark_again(props)
         return props | {"toDo": _to_do(olds, props, found)}
 
     def make(self, props: Props) -> Props:
@@ -79,19 +83,22 @@ class ReplicationSlotProvider(CdcProvider):
     def change(self, olds: Props, news: Props) -> Props:
         name = news["name"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
-            found = _examine(connection, news, known=False)
+            found = _examine(connection, news, olds, known=_known(olds))
             if found.loss is not None:
                 if not acknowledged(found.loss, news.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
                 note(f"replication slot {name}: snapshot every captured table; {found.loss.text}")
-                found = _over_the_loss(connection, name, found)
+                found = _without_invalidated(connection, name, found)
             if found.slot is None and news.get("createSlot", True):
                 slot_creation.create(connection, news)
             elif found.slot is not None and (not olds or found.loss is not None):
                 slot_creation.verify_adopted(connection, news, found.slot)
+            if found.loss is not None:
+                # Not before there is another one: until then the word has to be good for it.
+                _forget(connection, name)
             if news.get("toDo") == _FAILOVER:
                 slot_creation.set_failover(news)
-            seen = _examine(connection, news, known=False)
+            seen = _examine(connection, news, olds, known=False)
             _write(connection, news["publication"], name, _signed(seen.record, news))
             _forget(connection, name, but=news["publication"])
         position = seen.slot.position if seen.slot else ""
@@ -100,7 +107,7 @@ class ReplicationSlotProvider(CdcProvider):
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
-            found = _examine(connection, props, known=bool(props.get("createdAtLsn")))
+            found = _examine(connection, props, props, known=bool(props.get("createdAtLsn")))
         if found.loss is not None:
             raise CdcError(found.loss.text)
         warn(_warnings(found, props))
@@ -112,6 +119,12 @@ class ReplicationSlotProvider(CdcProvider):
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = find(connection, name)
             if found is None:
+                return
+            if not found.fits(props["database"]):
+                note(
+                    f"warning: replication slot {name} stays: it is not this stack's, but a "
+                    f"{found.kind} slot of plug-in {found.plugin} on database {found.database}"
+                )
                 return
             if props.get("onDestroy") == "retain":
                 size = found.retained_bytes / 2**20
@@ -176,12 +189,29 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
 def _examine(
     connection: Connection,
     props: Props,
+    olds: Props,
     *,
     known: bool,
     records: Mapping[str, ledgers.Ledger] | None = None,
 ) -> Examination:
     where = props["name"], props["database"], props["publication"]
-    return examine(connection, *where, known=known, records=records)
+    used = olds.get("acknowledgeLostSlot")
+    return examine(connection, *where, known=known, used=used, records=records)
+
+
+def _check_former(
+    connection: Connection,
+    props: Props,
+    former: tuple[str, str],
+    records: Mapping[str, ledgers.Ledger],
+) -> None:
+    """The slot that gives its place to one of another name is there, and lost nothing."""
+    slot, publication = former
+    loss = examine(
+        connection, slot, props["database"], publication, known=True, records=records
+    ).loss
+    if loss is not None and not acknowledged(loss, props.get("acknowledgeLostSlot")):
+        raise CdcError(loss.text)
 
 
 def _known(olds: Props) -> bool:
@@ -216,7 +246,7 @@ def _without_acknowledged_doubt(found: Examination, props: Props) -> Examination
     word = props.get("acknowledgeLostSlot")
     if found.doubt is None or not acknowledged(found.doubt, word):
         return found
-    return Examination(found.slot, found.now, found.ledger)
+    return found.without_doubt()
 
 
 def _signed(record: ledgers.Ledger, props: Props) -> ledgers.Ledger:
@@ -234,27 +264,49 @@ def _record(connection: Connection, props: Props, found: Examination) -> None:
         warn([str(error)])  # the next `up` may well succeed
 
 
+def _lacks_mark(connection: Connection, props: Props, found: Examination) -> bool:
+    """One that was read when it was adopted has no mark; a crash or a reset takes it away."""
+    if found.slot is None or found.doubt is not None:
+        return False
+    lacks = slot_creation.lacks_mark(found.slot, found.now)
+    return lacks and ledgers.may_write(connection, props["publication"])
+
+
+def _mark_again(props: Props) -> None:
+    """In transactions of its own: the counters of another one do not move."""
+    name = props["name"]
+    try:
+        with connect(props["connection"], props["database"], autocommit=True) as connection:
+            slot = find(connection, name)
+            if slot is not None:
+                slot_creation.verify_adopted(connection, props, slot)
+                seen = _examine(connection, props, {}, known=False)
+                if seen.loss is None:
+                    _write(connection, props["publication"], name, _signed(seen.record, props))
+    except CdcError as error:
+        warn([str(error)])  # the slot is as good as it was
+
+
 def _write(connection: Connection, publication: str, slot: str, ledger: ledgers.Ledger) -> None:
     """Where the publication is somebody else's, that is a warning: the slot itself is sound."""
     what = f"what was seen of replication slot {slot} cannot be written into the comment of "
     try:
         with explained(f"{what}publication {quoted(publication)}"), connection.transaction():
-            ledgers.write(connection, publication, ledger)
+            ledgers.write_seen(connection, publication, ledger)
     except Passing:
         raise
     except CdcError as error:
-        warn([f"{error}; a slot made anew in its place may not be told from it"])
+        reason, remedy, help_ = str(error).partition(". Remedy: ")
+        warn([f"{reason}; a slot made anew in its place may not be told from it{remedy}{help_}"])
 
 
-def _over_the_loss(connection: Connection, name: str, found: Examination) -> Examination:
-    """The ledger begins anew; what PostgreSQL has invalidated makes room."""
-    _forget(connection, name)
-    slot = found.slot
-    if slot is not None and slot.invalidated:
-        with explained(f"cannot drop replication slot {name}"):
-            connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
-        slot = None
-    return replace(found, slot=slot)
+def _without_invalidated(connection: Connection, name: str, found: Examination) -> Examination:
+    """What PostgreSQL has invalidated makes room."""
+    if found.slot is None or not found.slot.invalidated:
+        return found
+    with explained(f"cannot drop replication slot {name}"):
+        connection.execute("SELECT pg_drop_replication_slot(%s)", (name,))
+    return replace(found, slot=None)
 
 
 def _forget(connection: Connection, name: str, *, but: str = "") -> None:

@@ -28,7 +28,7 @@ SELECT slot_type, plugin::text, database::text, active, active_pid,
        extract(epoch FROM
            clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint,
        server.wal::text,
-       (to_jsonb(s) ->> 'safe_wal_size')::bigint
+       (to_jsonb(s) ->> 'safe_wal_size')::bigint, temporary
 FROM pg_replication_slots s, server WHERE slot_name = %s
 """
 _SERVER = """
@@ -41,7 +41,9 @@ SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
 """
 _SYSTEM = "SELECT system_identifier::text FROM pg_control_system()"
 _COUNTERS = """
-SELECT to_jsonb(s) - 'slot_name' - 'stats_reset', coalesce(stats_reset::text, '')
+SELECT to_jsonb(s) - 'slot_name' - 'stats_reset',
+       -- in UTC, because the connector's user may have a time zone of its own
+       coalesce(to_char(stats_reset AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'), '')
 FROM pg_stat_replication_slots s WHERE slot_name = %s
 """
 
@@ -74,6 +76,8 @@ class Slot:
     safe_bytes: int | None = None
     """WAL that can be written before the slot is in danger. None where nothing limits it, as on
     Azure, and before PostgreSQL 13."""
+    temporary: bool = False
+    """It goes with the session that has made it."""
 
     @property
     def retained_bytes(self) -> int:
@@ -82,7 +86,13 @@ class Slot:
 
     def fits(self, database: str) -> bool:
         """Whether the connector of a database can use it."""
-        return (self.type, self.plugin, self.database) == ("logical", PLUGIN, database)
+        kind = "logical", PLUGIN, database, False
+        return (self.type, self.plugin, self.database, self.temporary) == kind
+
+    @property
+    def kind(self) -> str:
+        """What it is, for a person."""
+        return f"temporary {self.type}" if self.temporary else self.type
 
 
 def find(connection: Connection, name: str) -> Slot | None:
@@ -104,7 +114,8 @@ def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) 
         slot=name,
         position=slot.position,
         seen_at=now,
-        system=rows(connection, _SYSTEM)[0] if may_read_system else "",
+        # Whoever may not read it, as maybe the connector's user, does not make it forgotten.
+        system=rows(connection, _SYSTEM)[0] if may_read_system else last.system if last else "",
         timeline=timeline,
         counters=counters,
         counters_since=counters_since,

@@ -7,6 +7,7 @@ from contextlib import suppress
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.database.continuity import Sighting
 from azure_postgres_cdc.database.slot_catalog import Slot
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
@@ -36,9 +37,17 @@ SELECT count(*) FROM pg_logical_slot_peek_binary_changes(%s, NULL, NULL, VARIADI
 # More than the 64 kB that logical_decoding_work_mem is at least: beyond it, a peek streams.
 _LARGE = "SELECT pg_logical_emit_message(true, 'azure-postgres-cdc', repeat('-', 100000))"
 _CREATE_REMEDIES = {
-    "55000": "set wal_level to logical and restart the server",
+    "55000": "set wal_level to logical, max_replication_slots to 2 or more, and restart the server",
     "53400": "raise max_replication_slots and restart, or drop a slot that is not needed",
     "42501": "run ALTER ROLE <administrator> WITH REPLICATION as a role that may",
+}
+_READ_REMEDIES = {
+    "42501": _CREATE_REMEDIES["42501"],
+    "42704": "where the slot is older than its publication, no connector can read it either: stop "
+    "the source, drop the slot with pg_drop_replication_slot, then pulumi up, which says how to go "
+    "on",
+    "57014": "run pulumi up again; a slot with failover waits for what synchronized_standby_slots "
+    "names: check that this is there, and active",
 }
 
 
@@ -63,16 +72,25 @@ def create(connection: Connection, props: Props) -> None:
     except psycopg.Error as error:
         with explained(f"cannot create replication slot {name}", _CREATE_REMEDIES):
             raise error
-    _mark(connection, props)
+    _mark(connection, props, "was created")
 
 
 def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
     """Peek at a slot that was there already, where that costs little and disturbs nobody."""
-    if not slot.active and slot.retained_bytes < _PEEK_AT_MOST:
-        _mark(connection, props)
+    if _may_peek(slot):
+        _mark(connection, props, "is there")
 
 
-def _mark(connection: Connection, props: Props) -> None:
+def lacks_mark(slot: Slot, now: Sighting | None) -> bool:
+    """Whether a slot has no mark, and can be given one."""
+    return _may_peek(slot) and now is not None and now.counters.get("stream_txns") == 0
+
+
+def _may_peek(slot: Slot) -> bool:
+    return not slot.active and slot.retained_bytes < _PEEK_AT_MOST
+
+
+def _mark(connection: Connection, props: Props, how: str) -> None:
     """The page's check, on a transaction of our own, which leaves a trace in the slot's counters.
 
     From then on the slot has streamed a transaction before its end (`stream_txns`), which no
@@ -94,7 +112,11 @@ def _mark(connection: Connection, props: Props) -> None:
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
     if counted:
         connection.execute("SET logical_decoding_work_mem = '64kB'")
-    with explained(f"replication slot {props['name']} was created, but cannot be read"):
+    # A connector that waits for it is quicker at times. Then it can be read, as is to be shown.
+    with (
+        explained(f"replication slot {props['name']} {how}, but cannot be read", _READ_REMEDIES),
+        suppress(psycopg.errors.ObjectInUse),
+    ):
         rows(connection, _PEEK, props["name"], _options(publication, streaming=counted))
 
 

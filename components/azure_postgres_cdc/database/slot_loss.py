@@ -15,8 +15,8 @@ from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
 
-UNKNOWN = "0/0"
-"""Stands for a position that nobody has recorded."""
+UNKNOWN = ("0/0", "0/1")
+"""Stand for a position that nobody has recorded: the second where the first was used up."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,11 @@ class Examination:
         """What is to be remembered from now on."""
         return replace(self.ledger, last=self.now, doubt=self.doubt)
 
+    def without_doubt(self) -> Examination:
+        """The same once `acknowledgeLostSlot` has named its doubt; that word is used up then."""
+        used = self.doubt.position if self.doubt else ""
+        return replace(self, ledger=replace(self.ledger, acknowledged=used), doubt=None)
+
 
 def examine(
     connection: Connection,
@@ -63,9 +68,11 @@ def examine(
     publication: str,
     *,
     known: bool,
+    used: str | None = None,
     records: Mapping[str, Ledger] | None = None,
 ) -> Examination:
-    """Look at a slot. `known`: the stack has made or adopted it, whatever the ledger says.
+    """Look at a slot. `known`: the stack has made or adopted it, whatever the ledger says; `used`:
+    the last `acknowledgeLostSlot` that it went on with.
 
     `records`: of every publication, where they have been read already. Raises a CdcError where
     another kind of slot has its name.
@@ -75,14 +82,16 @@ def examine(
     slot = slot_catalog.find(connection, name)
     if slot is None:
         lost = known or ledger.last is not None
-        loss = _loss(name, database, ledger.last, "has vanished") if lost else None
+        loss = _loss(name, database, _stood(ledger, used), "has vanished") if lost else None
         return Examination(None, None, ledger, loss)
     if not slot.fits(database):
-        raise CdcError(_other_kind(name, database, slot))
+        lost = known or (ledger.last is not None and ledger.database == database)
+        raise CdcError(_other_kind(name, database, slot, _stood(ledger, used) if lost else None))
     now = slot_catalog.sight(connection, name, slot, ledger.last)
     if slot.invalidated:
         what = f"was invalidated by PostgreSQL ({slot.invalidated})"
-        return Examination(slot, now, ledger, _loss(name, database, ledger.last or now, what))
+        stood = _stood(ledger if ledger.last else replace(ledger, last=now))
+        return Examination(slot, now, ledger, _loss(name, database, stood, what))
     return _compared(Examination(slot, now, ledger), name, database, known=known)
 
 
@@ -103,9 +112,10 @@ def _compared(found: Examination, name: str, database: str, *, known: bool) -> E
     verdict = judge(last, now)
     if verdict.continuity is Continuity.BROKEN:
         what = f"is not the one that was there before: {verdict.reason}"
-        return Examination(found.slot, now, found.ledger, _loss(name, database, last, what))
+        stood = _stood(found.ledger)
+        return Examination(found.slot, now, found.ledger, _loss(name, database, stood, what))
     if verdict.continuity is Continuity.UNPROVEN:
-        doubt = Doubt(last.position, last.seen_at, verdict.reason)
+        doubt = Doubt(_word(found.ledger, last), last.seen_at, verdict.reason)
     return Examination(found.slot, now, found.ledger, doubt=doubt)
 
 
@@ -118,17 +128,42 @@ def _ledger_of(everything: Mapping[str, Ledger], name: str, publication: str) ->
     return Ledger(needs_snapshot=mine.needs_snapshot)
 
 
-def _loss(name: str, database: str, last: Sighting | None, what: str) -> Loss:
-    position = last.position if last else UNKNOWN
-    seen = f"LSN {position}, seen {last.seen_at}" if last else "not recorded"
+@dataclass(frozen=True)
+class _Stood:
+    """Where a slot was last known to stand."""
+
+    word: str
+    """What `acknowledgeLostSlot` has to name."""
+    text: str
+    """The same for a person, with the time."""
+
+
+def _stood(ledger: Ledger, used: str | None = None) -> _Stood:
+    last = ledger.last
+    if last is not None:
+        return _Stood(_word(ledger, last), f"LSN {last.position}, seen {last.seen_at}")
+    first, second = UNKNOWN
+    return _Stood(second if used and lsn(used) == lsn(first) else first, "not recorded")
+
+
+def _word(ledger: Ledger, last: Sighting) -> str:
+    """What names a loss or a doubt since the last sighting, and nothing from before it.
+
+    That is the slot's position. Where a doubt was acknowledged by it and the slot has not moved
+    since, the word may still be in the settings: then it is where the server's WAL ended.
+    """
+    return last.wal if ledger.acknowledged == last.position else last.position
+
+
+def _loss(name: str, database: str, stood: _Stood, what: str) -> Loss:
     where = f"replication slot {name} of database {quoted(database)}"
     return Loss(
-        position,
-        f"{where} {what}. Its last known position: {seen}. Changes from there on that the "
+        stood.word,
+        f"{where} {what}. Its last known position: {stood.text}. Changes from there on that the "
         "connector had not read are lost to it, and it would go on in silence with a gap, so "
         "nothing is created or changed. Remedy: stop the source; set acknowledgeLostSlot: "
-        f"{position} for this database, once; pulumi up (without --refresh); resume the source and "
-        "snapshot every captured table",
+        f"{stood.word} for this database, once; pulumi up (without --refresh); resume the source "
+        "and snapshot every captured table",
     )
 
 
@@ -143,11 +178,19 @@ def doubtful(name: str, database: str, doubt: Doubt) -> str:
     )
 
 
-def _other_kind(name: str, database: str, slot: Slot) -> str:
-    if slot.database is not None and slot.fits(slot.database):
+def _other_kind(name: str, database: str, slot: Slot, stood: _Stood | None) -> str:
+    """`stood`: where the slot was whose place it has taken."""
+    if stood is None and slot.database is not None and slot.fits(slot.database):
         return elsewhere(name, slot.database, database)
+    what = (
+        f"replication slot {name} is not this stack's: found a {slot.kind} slot of plug-in "
+        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on {database}"
+    )
+    if stood is None:
+        return f"{what}. Remedy: drop it once its owner agrees, or choose another slot name"
     return (
-        f"replication slot {name} is not this stack's: found a {slot.type} slot of plug-in "
-        f"{slot.plugin} on database {slot.database}, needed a logical one of {PLUGIN} on "
-        f"{database}. Remedy: drop it once its owner agrees, or choose another slot name"
+        f"{what}. Last known position of the one that was there: {stood.text}. Changes from there "
+        "on that the connector had not read are lost to it. Remedy: stop the source; drop the slot "
+        f"once its owner agrees; set acknowledgeLostSlot: {stood.word} for this database, once; "
+        "pulumi up (without --refresh); resume the source and snapshot every captured table"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
 from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of
@@ -34,6 +35,7 @@ CONNECTION_CHECKS = {
 def examine(stack: Stack, database: str | None = None, say: Say = silent) -> Report:
     """Everything that there is to find on a stack, or on one of its databases. `say` is told what
     is looked at."""
+    idle_connections.close_all()  # a login from before is no proof that the next one works
     plans = stack.plans()
     findings: list[Finding] = []
     for form in stack.forms_of(database):

@@ -13,6 +13,7 @@ _REMEDY = (
     "run pulumi up --refresh, which sets the password again, and give the connector the one of "
     "pulumi stack output connectors --show-secrets"
 )
+_CONNECT_REMEDY = "run pulumi up --refresh, which grants CONNECT again"
 
 
 @contextmanager
@@ -31,5 +32,7 @@ def as_connector(
             what, _, _ = str(error).partition(". Remedy: ")
             if "password" in what or "not permitted to log in" in what:
                 raise CdcError(f"{what}. Remedy: {_REMEDY}") from None
+            if "permission denied for database" in what:
+                raise CdcError(f"{what}. Remedy: {_CONNECT_REMEDY}") from None
             raise
         yield opened

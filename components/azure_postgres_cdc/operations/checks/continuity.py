@@ -68,4 +68,4 @@ def record(administrator: Administrator, publication: str, found: Examination) -
     if not found.is_news:
         return
     with suppress(CdcError, psycopg.Error):
-        ledger.write(administrator.connection, publication, found.record)
+        ledger.write_seen(administrator.connection, publication, found.record)

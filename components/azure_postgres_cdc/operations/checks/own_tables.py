@@ -75,8 +75,9 @@ def _written(
         with explained(f"{quoted(subject.form.username)} cannot write to {table}"):
             left = _try(subject.connection, table, statements)
     except CdcError as error:
+        reason = from_error(error)  # whose remedy is the better one: a read-only server, a lock
         remedy = f"pulumi up --refresh, which grants SELECT, INSERT and UPDATE on {table} again"
-        return failed(str(error), remedy)
+        return failed(reason.evidence, reason.remedy or remedy)
     if left:
         return failed(
             f"a row of doctor's stayed in {table}, though it was rolled back",

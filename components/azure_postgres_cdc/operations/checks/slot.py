@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from azure_postgres_cdc.database import ledger
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
@@ -15,10 +18,13 @@ RETAINED_WARNING_SHARE = 0.2
 LAG_WARNING_BYTES = GIB
 LAG_WARNING_SECONDS = 300
 
-# Null once the connector has caught up and the server is quiet.
-_BEHIND = """
-SELECT extract(epoch FROM coalesce(flush_lag, replay_lag, write_lag))::float
-FROM pg_stat_replication WHERE pid = %s
+# The lag is null once the connector has caught up and the server is quiet, and stays as it was
+# while it does not answer. A user without pg_read_all_stats sees nothing but pids.
+_SENDER = """
+SELECT extract(epoch FROM coalesce(flush_lag, replay_lag, write_lag))::float,
+       extract(epoch FROM
+           clock_timestamp() - (to_jsonb(r) ->> 'reply_time')::timestamptz)::float
+FROM pg_stat_replication r WHERE pid = %s AND state IS NOT NULL
 """
 _GO_ON = "stop the source, then run pulumi preview, which says what is lost and how to go on"
 
@@ -26,6 +32,12 @@ _GO_ON = "stop the source, then run pulumi preview, which says what is lost and 
 def slot(subject: Subject) -> Result:
     """It is there, logical, of pgoutput, and of this database."""
     form, found = subject.form, subject.slot
+    if found is None and not subject.plan.slot_options.create and not _was_seen(subject):
+        return warning(
+            f"there is no slot {form.slot} yet: createSlot: false leaves making it to the "
+            "connector, and changes from before are not in it",
+            "start the source, then pulumi up, which records the slot",
+        )
     if found is None:
         return failed(
             f"there is no slot {form.slot}: every change since the connector's last position is "
@@ -34,7 +46,7 @@ def slot(subject: Subject) -> Result:
         )
     if not found.fits(form.database):
         return failed(
-            f"{form.slot} is a {found.type} slot of plug-in {found.plugin} on database "
+            f"{form.slot} is a {found.kind} slot of plug-in {found.plugin} on database "
             f"{found.database}, needed a logical one of {PLUGIN} on {form.database}",
             "have its owner drop it, or choose another slot name",
         )
@@ -83,10 +95,20 @@ def lag(subject: Subject) -> Result | None:
     if not found.active:
         evidence = f"{size(behind)} not confirmed; in seconds not known, as nobody reads the slot"
         return ok(evidence) if behind < LAG_WARNING_BYTES else _late(evidence)
-    seconds = seconds_behind(subject.connection, found)
-    time = "caught up" if seconds is None else f"{seconds:.1f} s behind"
-    evidence = f"{size(behind)} not confirmed, {time}"
-    if behind >= LAG_WARNING_BYTES or (seconds or 0) >= LAG_WARNING_SECONDS:
+    evidence = f"{size(behind)} not confirmed"
+    try:
+        sender = sender_of(subject.administrator.connection, found)
+    except CdcError:
+        sender = None  # other checks say why the administrator cannot look
+    if sender is None:
+        evidence += "; in seconds not known"
+        return ok(evidence) if behind < LAG_WARNING_BYTES else _late(evidence)
+    seconds, silent = sender.seconds_behind or 0.0, 0.0
+    evidence += f", {sender.shown}"
+    if behind:
+        silent = sender.seconds_silent
+        evidence += f" when it last answered, {duration(silent)} ago"
+    if behind >= LAG_WARNING_BYTES or max(seconds, silent) >= LAG_WARNING_SECONDS:
         return _late(evidence)
     return ok(evidence)
 
@@ -113,11 +135,31 @@ def retained_wal(subject: Subject) -> Result | None:
     )
 
 
-def seconds_behind(connection: Connection, found: Slot) -> float | None:
-    """The last confirmed position's age, as its WAL sender measures it. None where nobody reads the
-    slot, and once the connector has caught up."""
-    answer = rows(connection, _BEHIND, found.active_pid) if found.active else []
-    return answer[0] if answer else None
+def _was_seen(subject: Subject) -> bool:
+    recorded = ledger.read_all(subject.connection).values()
+    return any(kept.last and kept.last.slot == subject.form.slot for kept in recorded)
+
+
+@dataclass(frozen=True)
+class Sender:
+    """What the WAL sender says of the connector that reads a slot."""
+
+    seconds_behind: float | None
+    """The last confirmed position's age at the last answer. None once it has caught up."""
+    seconds_silent: float
+    """How long ago that was; 0 before PostgreSQL 12."""
+
+    @property
+    def shown(self) -> str:
+        """The lag, for a person."""
+        lag = self.seconds_behind
+        return "caught up" if lag is None else f"{lag:.1f} s behind"
+
+
+def sender_of(administrator: Connection, found: Slot) -> Sender | None:
+    """None where nobody reads the slot, or this user may not see who does."""
+    answer = rows(administrator, _SENDER, found.active_pid) if found.active else []
+    return Sender(answer[0][0], answer[0][1] or 0.0) if answer else None
 
 
 def size(number: float) -> str:

@@ -64,7 +64,7 @@ def create(run: Upgrade, form: Form) -> None:
             slot_creation.create(connection, _props(form, failover=record.failover))
         elif not slot.fits(form.database):
             raise CdcError(
-                f"replication slot {form.slot} is not the connector's: {slot.type}, plug-in "
+                f"replication slot {form.slot} is not the connector's: {slot.kind}, plug-in "
                 f"{slot.plugin}, database {slot.database}. Remedy: drop it once its owner agrees"
             )
         else:

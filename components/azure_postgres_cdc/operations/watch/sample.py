@@ -11,11 +11,12 @@ from azure_postgres_cdc.database import slot_loss
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.continuity import lsn
 from azure_postgres_cdc.database.retention import wal_per_hour
+from azure_postgres_cdc.database.slot_catalog import Slot
 from azure_postgres_cdc.database.slot_loss import Examination
 from azure_postgres_cdc.driver import psycopg
 from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 from azure_postgres_cdc.operations.checks.continuity import record
-from azure_postgres_cdc.operations.checks.slot import seconds_behind
+from azure_postgres_cdc.operations.checks.slot import sender_of
 from azure_postgres_cdc.operations.checks.storage import used
 from azure_postgres_cdc.operations.login import as_connector
 from azure_postgres_cdc.operations.stack import Form, Stack
@@ -173,7 +174,7 @@ class Look:
             retained_bytes=None if slot.held_bytes is None else slot.retained_bytes,
             wal_status=slot.wal_status,
             safe_bytes=slot.safe_bytes,
-            sender_seconds=seconds_behind(connection, slot),
+            sender_seconds=_sender_seconds(administrator, slot),
             idle_seconds=_idle_seconds(found),
             total_bytes=self._room.total,
             free_bytes=self._room.free(administrator),
@@ -189,6 +190,14 @@ class Look:
             return
         self._recorded = now
         record(administrator, self.form.publication, found)
+
+
+def _sender_seconds(administrator: Administrator, slot: Slot) -> float | None:
+    """Without the administrator, the samples themselves have to tell."""
+    with suppress(CdcError, psycopg.Error):
+        sender = sender_of(administrator.connection, slot)
+        return sender.seconds_behind if sender else None
+    return None
 
 
 def _before(at: float, found: Examination) -> Before | None:
