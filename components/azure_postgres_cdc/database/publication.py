@@ -76,6 +76,7 @@ class PublicationProvider(CdcProvider):
             with acting_for(connection, tables.owners_of(connection, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
+                    _recorded(connection, props)
                 else:
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
@@ -101,7 +102,7 @@ class PublicationProvider(CdcProvider):
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, news["role"], captured)
-            needs = _recorded(connection, name, news["toSnapshot"])
+            needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
     def look(self, props: Props) -> Props:
@@ -198,11 +199,14 @@ def _make_readable(connection: Connection, role: str, captured: Collection[Table
         connection.execute(grant)
 
 
-def _recorded(connection: Connection, name: str, needed: Sequence[str]) -> dict[str, int]:
+def _recorded(connection: Connection, props: Props) -> dict[str, int]:
     """Keep what needs a snapshot, in the transaction that makes it so."""
+    name, needed = props["name"], props["toSnapshot"]
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
-    needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction)
+    again = before.needs_snapshot if needed else {}
+    signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"])) if again else []
+    needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction, signals)
     if needs != before.needs_snapshot:
         ledger.write(connection, name, with_changes(before, needs_snapshot=needs))
     return needs
