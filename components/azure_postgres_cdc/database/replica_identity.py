@@ -24,7 +24,10 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.database.identity_audit import restorable
 from azure_postgres_cdc.database.identity_change import identities, set_identities
+from azure_postgres_cdc.database.identity_conflicts import conflicts
+from azure_postgres_cdc.database.membership import within_reach
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
 # What has its identity already needs no ownership.
@@ -44,8 +47,10 @@ class ReplicaIdentityProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
             wanted = _wanted(connection, news)
-            different = _differing(wanted, identities(connection, wanted)) if olds else {}
-        return news | {"identities": wanted, "toSet": sorted(different)}
+            different = _differing(wanted, identities(connection, wanted))
+            _check_owners(connection, different)
+            _check_conflicts(connection, different)
+        return news | {"identities": wanted, "toSet": sorted(different) if olds else []}
 
     def make(self, props: Props) -> Props:
         wanted = props["identities"]
@@ -134,6 +139,32 @@ def _wanted(connection: Connection, props: Props) -> dict[str, str]:
 
 def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
     return {name: wanted[name] for name in wanted if found.get(name) != wanted[name]}
+
+
+def _check_owners(connection: Connection, different: Mapping[str, str]) -> None:
+    """A partition may belong to another role than its root, which is all that publishing needs."""
+    others = tables.of_others(connection, map(TableName.parse, different))
+    reach = within_reach(connection) if others else {}
+    faults = [
+        fault for table in others if (fault := table.ownership_fault(connection.info.user, reach))
+    ]
+    if faults:
+        raise CdcError(
+            f"database {connection.info.dbname}: no replica identity: {listed(faults)}. Remedy: "
+            "grant that, or leave these tables out of replicaIdentityFull and replicaIdentityIndex"
+        )
+
+
+def _check_conflicts(connection: Connection, different: Mapping[str, str]) -> None:
+    """Nothing is changed as long as one change would stop the application."""
+    faults = conflicts(connection, different)
+    if faults:
+        raise CdcError(
+            f"database {connection.info.dbname}: with the replica identity asked for, UPDATE and "
+            f"DELETE would fail for the application at once: {listed(faults.values())}. Remedy: "
+            "change the publication first (where it is this stack's, in a pulumi up of its own), "
+            "or leave these tables out of replicaIdentityFull and replicaIdentityIndex"
+        )
 
 
 def _warn_of_kept(former: Mapping[str, str], back: Mapping[str, str]) -> None:
