@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import identity_index, tables
+from azure_postgres_cdc.database import former_identities, identity_index, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -53,23 +53,19 @@ class ReplicaIdentityProvider(CdcProvider):
         return news | {"identities": wanted, "toSet": sorted(different) if olds else []}
 
     def make(self, props: Props) -> Props:
-        wanted = props["identities"]
-        with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = identities(connection, wanted)
-            # Kept where a second try finds it: what the first one has changed was not there before.
-            props["before"] = found | props.get("before", {})
-            set_identities(connection, _differing(wanted, found))
-        return props | {"toSet": []}
+        # Kept where a second try finds it: what the first one has changed was not there before.
+        props.setdefault("before", {})
+        return self.change(props, props)
 
     def change(self, olds: Props, news: Props) -> Props:
         wanted = news["identities"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
-            found = identities(connection, [*wanted, *olds["before"]])
-            # As above, it is kept for a second try.
-            before = olds["before"] = found | olds["before"]
+            before = former_identities.read(connection) | olds["before"]
+            found = identities(connection, [*wanted, *before])
+            before = olds["before"] = found | before
             former = {name: before[name] for name in found if name not in wanted}
             back = restorable(connection, former)
-            set_identities(connection, _differing(wanted | back, found))
+            _set(connection, wanted | back, found, before)
         _warn_of_kept(former, back)
         kept = {name: before[name] for name in found if name not in back}
         return olds | news | {"before": kept, "toSet": []}
@@ -84,10 +80,11 @@ class ReplicaIdentityProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """Each table has its former identity again, where it could be updated with it."""
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = identities(connection, props["before"])
-            former = {name: props["before"][name] for name in found}
+            before = former_identities.read(connection) | props["before"]
+            found = identities(connection, before)
+            former = {name: before[name] for name in found}
             back = restorable(connection, former)
-            set_identities(connection, _differing(back, found))
+            _set(connection, back, found, before)
         _warn_of_kept(former, back)
 
 
@@ -117,6 +114,19 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
             "ownTables": [str(table) for table in own_tables],
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
+
+
+def _set(
+    connection: Connection,
+    wanted: Mapping[str, str],
+    found: Mapping[str, str],
+    before: Mapping[str, str],
+) -> None:
+    """Give each table its identity; what it had is written down until that is done."""
+    different = _differing(wanted, found)
+    former = {name: before[name] for name in different if name in before}
+    with former_identities.kept(connection, former):
+        set_identities(connection, different)
 
 
 def _wanted(connection: Connection, props: Props) -> dict[str, str]:
