@@ -313,6 +313,22 @@ def test_partition_whose_root_is_in_another_schema_is_told(
         assert warnings(in_schema, capsys) == ""
 
 
+def test_partition_that_is_never_published_is_told(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its root's changes arrive, and those of these rows do not."""
+    shop.run(
+        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.p1 PARTITION OF public.root FOR VALUES FROM (0) TO (10)",
+        "CREATE UNLOGGED TABLE public.p2 PARTITION OF public.root FOR VALUES FROM (10) TO (20)",
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    assert warnings(managed, capsys) == (
+        "not in publication streamkap_pub, though in a captured schema: public.p2 (an unlogged "
+        "partition of public.root)\n"
+    )
+
+
 # Without a server
 
 

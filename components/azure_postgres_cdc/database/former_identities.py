@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.identity_change import identities
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import note
+from azure_postgres_cdc.errors import CdcError
 
 NAME = "azure_postgres_cdc_former_identities"
 """The publication of nothing."""
@@ -43,20 +45,29 @@ def kept(connection: Connection, former: Mapping[str, str]) -> Iterator[None]:
     known = read(connection)
     wanted = {**known, **former}
     try:
-        if wanted != known:
-            _write(connection, wanted)
+        _write(connection, known, wanted)
     except psycopg.errors.InsufficientPrivilege:
         note("replica identity: without CREATE on the database, what was there before is not kept")
-    yield
-    if wanted:
-        connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(NAME)))
+    try:
+        yield
+    except CdcError:
+        with suppress(psycopg.Error):  # that of the changes is the one to be told
+            found = identities(connection, wanted)
+            changed = {name: wanted[name] for name in found if found[name] != wanted[name]}
+            _write(connection, wanted, changed)
+        raise
+    _write(connection, wanted, {})
 
 
-def _write(connection: Connection, former: Mapping[str, str]) -> None:
+def _write(connection: Connection, known: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    """Only where it differs; nothing is kept by no publication."""
     name = sql.Identifier(NAME)
-    with connection.transaction():
-        if not rows(connection, "SELECT FROM pg_publication WHERE pubname = %s", NAME):
-            connection.execute(sql.SQL("CREATE PUBLICATION {}").format(name))
-        text = json.dumps(former, separators=(",", ":"))
-        comment = sql.SQL("COMMENT ON PUBLICATION {} IS {}")
-        connection.execute(comment.format(name, sql.Literal(text)))
+    if known and not wanted:
+        connection.execute(sql.SQL("DROP PUBLICATION IF EXISTS {}").format(name))
+    elif known != wanted:
+        with connection.transaction():
+            if not rows(connection, "SELECT FROM pg_publication WHERE pubname = %s", NAME):
+                connection.execute(sql.SQL("CREATE PUBLICATION {}").format(name))
+            text = json.dumps(wanted, separators=(",", ":"))
+            comment = sql.SQL("COMMENT ON PUBLICATION {} IS {}")
+            connection.execute(comment.format(name, sql.Literal(text)))
