@@ -53,6 +53,7 @@ class PublicationProvider(CdcProvider):
     identity = ("database", "name")
     packed = (
         *("capture", "fullIdentity", "identityIndexes", "allowWithoutIdentity"),
+        *("alsoFull", "alsoIndexes"),
         *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot"),
@@ -151,8 +152,11 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         allow_without_identity: Sequence[str] = (),
         options: PublicationOptions | None = None,
         slot: str = "",
+        also_full: Sequence[CaptureArgs] = (),
+        also_indexes: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`also_full` and `also_indexes`: identities for the database's other connectors."""
         props = {
             "connection": connection_props(connection),
             "database": database,
@@ -169,6 +173,10 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         }
         for key in ("columns", "rowFilters"):
             props[key] = pack(props[key])
+        if also_full:
+            props["alsoFull"] = pack([normalised(capture) for capture in also_full])
+        if also_indexes:
+            props["alsoIndexes"] = pack(dict(sorted(also_indexes.items())))
         super().__init__(PublicationProvider(), resource_name, props, opts)
 
 

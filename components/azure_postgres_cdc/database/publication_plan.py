@@ -7,7 +7,7 @@ from typing import cast
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger, needs_snapshot, publication_report, tables
-from azure_postgres_cdc.database.capture import CaptureArgs, resolve
+from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
 from azure_postgres_cdc.database.membership import acting_for
@@ -137,10 +137,12 @@ def _check_writes(
     if not {"update", "delete"} & set(wanted.publish):
         return
     # What is going to have another identity by the time it is published may not have it yet.
-    indexes = by_table(news.get("identityIndexes", {}))
+    indexes = by_table({**news.get("alsoIndexes", {}), **news.get("identityIndexes", {})})
     full = parsed(news["fullIdentity"].get("tables", ()))
     if news["capture"] == news["fullIdentity"]:
         full.update(captured)
+    for capture in news.get("alsoFull", ()):
+        full.update(among(captured, capture))
     # FOR TABLES IN SCHEMA holds partitions too whose root is in no captured schema.
     inside = tables.partitions_in_schemas(connection, sorted(wanted.schemas))
     if inside or news["capture"] != news["fullIdentity"]:
