@@ -25,6 +25,7 @@ HOSTILE = {
     "search_path": "app",
     "standard_conforming_strings": "off",
     "statement_timeout": "100ms",
+    "idle_in_transaction_session_timeout": "1ms",
     "default_transaction_isolation": "serializable",
 }
 

@@ -161,7 +161,10 @@ def _parameters(
     # Nobody's function or table may stand in for the catalog's; a backslash is a backslash.
     # A limit that somebody has set for the administrator's queries is not meant for DDL that waits
     # for a lock: lock_timeout is, after which it is tried again.
-    options = "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout=0"
+    options = (
+        "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout=0 "
+        "-c idle_in_transaction_session_timeout=0"
+    )
     if not autocommit:
         # A transaction that waits keeps others waiting for what it has locked already.
         options += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
