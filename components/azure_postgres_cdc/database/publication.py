@@ -209,7 +209,7 @@ def _make_readable(connection: Connection, role: str, captured: Collection[Table
 
 def _recorded(connection: Connection, props: Props) -> dict[str, int]:
     """Keep what needs a snapshot, in the transaction that makes it so."""
-    name, needed = props["name"], props["toSnapshot"]
+    name, needed = props["name"], props.get("toSnapshot", ())
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
     again = before.needs_snapshot if needed else {}
