@@ -162,6 +162,20 @@ def test_table_that_is_not_asked_for_after_a_failed_up(shop: Shop) -> None:
     assert kept(shop) == []
 
 
+def test_without_create_on_the_database_it_is_said_and_goes_on(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = full(shop, 2)
+    shop.run(f"ALTER DATABASE {shop.name} OWNER TO CURRENT_USER", superuser=True)
+    managed.up()
+    assert capfd.readouterr().err == (
+        "replica identity: without CREATE on the database, what was there before is not kept\n"
+    )
+    managed.destroy()
+    assert not_full(shop) == ["t1", "t2"]
+    assert capfd.readouterr().err == ""
+
+
 def kept(shop: Shop) -> list[Any]:
     """The identities that an unfinished up has left behind."""
     return [

@@ -16,7 +16,7 @@ from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.identity_change import identities
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import note
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, Passing
 
 NAME = "azure_postgres_cdc_former_identities"
 """The publication of nothing."""
@@ -50,6 +50,8 @@ def kept(connection: Connection, former: Mapping[str, str]) -> Iterator[None]:
         note("replica identity: without CREATE on the database, what was there before is not kept")
     try:
         yield
+    except Passing:  # it is tried again
+        raise
     except CdcError:
         with suppress(psycopg.Error):  # that of the changes is the one to be told
             found = identities(connection, wanted)

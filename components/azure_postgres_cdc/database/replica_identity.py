@@ -60,12 +60,14 @@ class ReplicaIdentityProvider(CdcProvider):
     def change(self, olds: Props, news: Props) -> Props:
         wanted = news["identities"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
-            before = former_identities.read(connection) | olds["before"]
+            known = olds["before"]
+            before = former_identities.read(connection) | known
             found = identities(connection, [*wanted, *before])
             before = olds["before"] = found | before
             former = {name: before[name] for name in found if name not in wanted}
             back = restorable(connection, former)
-            _set(connection, wanted | back, found, before)
+            new = {name: before[name] for name in found if name not in known}
+            _set(connection, wanted | back, found, new)
         _warn_of_kept(former, back)
         kept = {name: before[name] for name in found if name not in back}
         return olds | news | {"before": kept, "toSet": []}
@@ -84,7 +86,7 @@ class ReplicaIdentityProvider(CdcProvider):
             found = identities(connection, before)
             former = {name: before[name] for name in found}
             back = restorable(connection, former)
-            _set(connection, back, found, before)
+            _set(connection, back, found, {})
         _warn_of_kept(former, back)
 
 
@@ -120,11 +122,14 @@ def _set(
     connection: Connection,
     wanted: Mapping[str, str],
     found: Mapping[str, str],
-    before: Mapping[str, str],
+    new: Mapping[str, str],
 ) -> None:
-    """Give each table its identity; what it had is written down until that is done."""
+    """Give each table its identity; what it had is written down until that is done.
+
+    `new`: what those had of which the state knows nothing yet.
+    """
     different = _differing(wanted, found)
-    former = {name: before[name] for name in different if name in before}
+    former = {name: new[name] for name in different if name in new}
     with former_identities.kept(connection, former):
         set_identities(connection, different)
 
