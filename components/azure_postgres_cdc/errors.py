@@ -60,7 +60,8 @@ _PASSING = frozenset(
 )
 _REMEDIES = {
     "25006": "connect to the primary, where this is a read replica; grow the storage, where Azure "
-    "has made the server read-only because it is nearly full",
+    "has made the server read-only because it is nearly full; or reset "
+    "default_transaction_read_only, where it is set for the role or the database",
     "53100": "grow the server's storage or free some, then run pulumi up again",
     "53200": "raise the server parameter max_locks_per_transaction, which needs a restart "
     "(server.parameters), where the shared memory is what is short; then run pulumi up again",

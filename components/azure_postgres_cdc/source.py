@@ -72,7 +72,7 @@ class CdcSource(pulumi.ComponentResource):
         # Read-only connectors have no tables of their own, so the grants are always in the chain.
         ready = [*grants, *self._own_tables(plans, grants)]
         ready += self._replica_identity(plans, ready)
-        publications = [self._publication(plan, ready) for plan in plans]
+        publications = [self._publication(plan, plans, ready) for plan in plans]
         slots = [self._slot(*pair) for pair in zip(plans, publications, strict=True)]
         self._server.turns.end(slots[-1])
         self.connectors = [self._form(*pair) for pair in zip(plans, publications, strict=True)]
@@ -130,7 +130,7 @@ class CdcSource(pulumi.ComponentResource):
         self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
         captures = [plan.full_identity for plan in plans if plan.full_identity]
-        indexes = {table: name for plan in plans for table, name in plan.identity_indexes.items()}
+        indexes = _indexes(plans)
         if not captures and not indexes:
             return []
         return [
@@ -145,8 +145,14 @@ class CdcSource(pulumi.ComponentResource):
             )
         ]
 
-    def _publication(self, plan: Plan, after: Sequence[pulumi.Resource]) -> Publication:
-        """Once the tables can be published: what is asked for is there, and can be updated."""
+    def _publication(
+        self, plan: Plan, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
+    ) -> Publication:
+        """Once the tables can be published: what is asked for is there, and can be updated.
+
+        A table has one replica identity, whichever connector has asked for it.
+        """
+        others = [item for item in plans if item is not plan]
         return Publication(
             f"{self._name}-{plan.publication}",
             self._connection,
@@ -160,6 +166,8 @@ class CdcSource(pulumi.ComponentResource):
             plan.allow_without_identity,
             plan.publication_options,
             plan.slot,
+            [item.full_identity for item in others if item.full_identity],
+            _indexes(others),
             self._options(after, protect=True),
         )
 
@@ -202,6 +210,10 @@ class CdcSource(pulumi.ComponentResource):
         self, after: Sequence[pulumi.Resource], *, protect: bool = False
     ) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=[*after], protect=protect)
+
+
+def _indexes(plans: Sequence[Plan]) -> dict[str, str]:
+    return {table: name for plan in plans for table, name in plan.identity_indexes.items()}
 
 
 def _user_faults(

@@ -119,4 +119,33 @@ def test_table_with_an_index_need_not_be_full(connector: Connector, shop: Shop) 
     connector.settings["replicaIdentityFull"] = True
     assert "not FULL on public.orders" in connector.said("full-identity")[1]
     connector.settings["replicaIdentityIndex"] = {"public.orders": "orders_pkey"}
+    shop.run("ALTER TABLE public.orders REPLICA IDENTITY USING INDEX orders_pkey")
     assert connector.said("full-identity")[0] == "ok"
+
+
+def test_index_that_is_not_the_identity_is_told(connector: Connector, shop: Shop) -> None:
+    connector.settings["replicaIdentityIndex"] = {"public.orders": "orders_pkey"}
+    assert connector.said("full-identity") == (
+        "warning",
+        "REPLICA IDENTITY is not USING INDEX orders_pkey on public.orders",
+    )
+    connector.settings["replicaIdentityIndex"] = {"public.orders": "gone"}
+    assert "public.orders has no index gone" in connector.said("full-identity")[1]
+    shop.run("ALTER TABLE public.orders REPLICA IDENTITY USING INDEX orders_pkey")
+    connector.settings["replicaIdentityIndex"] = {"public.orders": "orders_pkey"}
+    assert connector.said("full-identity") == (
+        "ok",
+        "REPLICA IDENTITY USING INDEX on 1 table, partitions too",
+    )
+
+
+def test_restriction_that_the_identity_does_not_go_with(connector: Connector, shop: Shop) -> None:
+    """Whoever has made it: what counts is that the application cannot update."""
+    shop.run("CREATE PUBLICATION other FOR TABLE public.orders WHERE (note IS NOT NULL)")
+    assert connector.said("replica-identity") == (
+        "failed",
+        "UPDATE and DELETE fail for the application: the row filter of public.orders in "
+        "publication other uses note, which is not in its replica identity",
+    )
+    shop.run("ALTER TABLE public.orders REPLICA IDENTITY FULL")
+    assert connector.said("replica-identity")[0] == "ok"

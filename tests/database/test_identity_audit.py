@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
+from tests.database.publication_support import publication
 
 from azure_postgres_cdc.database.connection import connect
 from azure_postgres_cdc.database.identity_audit import check_identities
@@ -90,3 +91,22 @@ def test_many_allowed_tables_are_looked_up_together(shop: Shop, count: int) -> N
         assert time.monotonic() - began < 2 + count / 2500
         with pytest.raises(CdcError, match=r"^public\.t7: no primary key"):
             check_identities(connection, tables, {*tables} - {tables[7]})
+
+
+def test_identity_that_another_connector_asks_for_counts_before_it_is_set(shop: Shop) -> None:
+    """A preview sees the tables as they are, and a table has one identity for all connectors."""
+    shop.run(
+        "CREATE TABLE public.bare (id int, note text)",
+        "CREATE TABLE public.keyed (id int PRIMARY KEY, note text)",
+    )
+    capture = {"tables": ["public.bare", "public.keyed"]}
+    managed = publication(shop, capture)
+    assert "public.bare: no primary key" in managed.refusal()
+    managed.program["alsoFull"] = [{"tables": ["public.keyed"]}]
+    assert "public.bare: no primary key" in managed.refusal()
+    for everything in ({"schemas": ["public"]}, {"allTables": True}):
+        managed.program["alsoFull"] = [everything]
+        assert managed.preview()
+    if shop.server.major >= 15:
+        text = managed.refusal(columns={"public.keyed": ["id"]})
+        assert "public.keyed has REPLICA IDENTITY FULL, which takes no column list" in text

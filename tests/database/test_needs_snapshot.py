@@ -78,6 +78,73 @@ def test_added_table_is_named_at_every_run(
     assert needed(managed) == ["public.b", "public.c"]
 
 
+def test_signal_from_before_more_was_published_is_not_enough(shop: Shop, managed: Managed) -> None:
+    """The rows that it fetched are from before, too."""
+    shop.run("ALTER TABLE public.b ADD COLUMN note text")
+    capture = listed("public.a", "public.b")
+    managed.up(capture=capture, columns={"public.b": ["id"]})
+    signal(shop, ["public.b"])
+    managed.up(columns={})
+    assert needed(managed) == ["public.b"]
+    assert managed.up() == []
+    signal(shop, ["public.b"], id_="2")
+    managed.up()
+    assert needed(managed) == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_that_is_made_after_its_slot(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was changed before is not in it: after one that vanished, say, or under a new name."""
+    slot = f"slot_{shop.name}"
+    shop.run(f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")
+    unread = publication(shop, listed("public.a"), slot=slot, name="first")
+    unread.up()
+    assert needed(unread) == []  # the connector's first snapshot is still to come
+    shop.run("INSERT INTO public.a VALUES (1)")
+    read = (
+        f"SELECT count(*) FROM pg_logical_slot_get_binary_changes('{slot}', NULL, NULL,"
+        " 'proto_version', '1', 'publication_names', 'first')"
+    )
+    shop.run(read)
+    shop.run("SELECT pg_stat_force_next_flush()" if shop.server.major >= 15 else "SELECT")
+    managed = publication(shop, listed("public.a", "public.b"), slot=slot, ownTables=[SIGNAL])
+    assert "needs snapshot: public.a, public.b: " in warnings(managed, capsys)
+    managed.up(acknowledge=["snapshot of public.b"])
+    assert needed(managed) == ["public.a"]
+    assert managed.up() == []
+    signal(shop, ["public.a"])
+    managed.up()
+    assert needed(managed) == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_root_to_which_a_published_table_was_attached(shop: Shop) -> None:
+    """Its rows have arrived under its own name, and never under the root's."""
+    shop.run(
+        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "INSERT INTO public.a VALUES (1)",
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    shop.run("ALTER TABLE public.root ATTACH PARTITION public.a FOR VALUES FROM (0) TO (10)")
+    managed.up()
+    assert needed(managed) == ["public.root"]
+    assert managed.up() == []
+
+
+@pytest.mark.usefixtures("tables")
+def test_generated_columns_that_begin_to_be_published(shop: Shop) -> None:
+    if shop.server.major < 18:
+        pytest.skip("PostgreSQL 18 publishes generated columns")
+    shop.run("ALTER TABLE public.a ADD COLUMN twice int GENERATED ALWAYS AS (id * 2) STORED")
+    managed = publication(shop, listed("public.a", "public.b"))
+    managed.up()
+    managed.up(generatedColumns="stored")
+    assert needed(managed) == ["public.a"]
+
+
 def test_it_is_kept_in_the_database_beside_the_comment(shop: Shop, managed: Managed) -> None:
     """A new state, or another machine's, does not forget it."""
     shop.run("COMMENT ON PUBLICATION streamkap_pub IS 'ask Ada'")
@@ -244,6 +311,22 @@ def test_partition_whose_root_is_in_another_schema_is_told(
     if shop.server.major >= 15:  # PostgreSQL publishes a schema's partitions by themselves
         in_schema = publication(shop, {"schemas": ["parts"]}, tablesInSchema=True)
         assert warnings(in_schema, capsys) == ""
+
+
+def test_partition_that_is_never_published_is_told(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its root's changes arrive, and those of these rows do not."""
+    shop.run(
+        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.p1 PARTITION OF public.root FOR VALUES FROM (0) TO (10)",
+        "CREATE UNLOGGED TABLE public.p2 PARTITION OF public.root FOR VALUES FROM (10) TO (20)",
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    assert warnings(managed, capsys) == (
+        "not in publication streamkap_pub, though in a captured schema: public.p2 (an unlogged "
+        "partition of public.root)\n"
+    )
 
 
 # Without a server

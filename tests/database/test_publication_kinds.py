@@ -98,6 +98,24 @@ def test_tables_in_schema_beside_our_own(shop: Shop) -> None:
     assert managed.up() == managed.refresh() == []
 
 
+@pytest.mark.usefixtures("superuser")
+def test_partition_in_a_published_schema_is_audited_wherever_its_root_is(shop: Shop) -> None:
+    """FOR TABLES IN SCHEMA publishes it by its own name, and its root not at all."""
+    shop.run(
+        "CREATE SCHEMA parts",
+        "CREATE TABLE public.root (id int, note text) PARTITION BY RANGE (id)",
+        "CREATE TABLE parts.p1 PARTITION OF public.root FOR VALUES FROM (0) TO (10)",
+        "INSERT INTO public.root VALUES (1, 'x')",
+    )
+    capture = {"schemas": ["parts"]}
+    managed = publication(shop, capture, tablesInSchema=True, fullIdentity=capture)
+    assert "parts.p1: no primary key and no replica identity" in managed.refusal()
+    shop.run("ALTER TABLE parts.p1 REPLICA IDENTITY FULL")
+    managed.up()
+    assert shop.published() == ["parts.p1"]
+    shop.run("UPDATE public.root SET note = 'y'")
+
+
 @pytest.mark.usefixtures("tables", "superuser")
 def test_own_tables_of_a_captured_schema_are_in_it(shop: Shop) -> None:
     managed = publication(

@@ -174,3 +174,43 @@ def test_odd_name_is_quoted(shop: Shop) -> None:
     shop.run('CREATE TABLE public."a"";DROP TABLE public.keyed;--" (id int)')
     identity(shop, {"tables": ['public."a"";DROP TABLE public.keyed;--"']}).up()
     assert identities(shop) == BEFORE | {'a";DROP TABLE public.keyed;--': "f"}
+
+
+# Partitions that are not like the others
+
+
+def test_foreign_partition_has_no_identity(shop: Shop) -> None:
+    """What is in it is written elsewhere, and PostgreSQL takes no identity for it."""
+    shop.run(
+        "CREATE FOREIGN DATA WRAPPER elsewhere",
+        "CREATE SERVER far FOREIGN DATA WRAPPER elsewhere",
+        f"GRANT USAGE ON FOREIGN SERVER far TO {shop.server.admin_user}",
+        superuser=True,
+    )
+    shop.run(
+        "CREATE TABLE public.mixed (id int) PARTITION BY RANGE (id)",
+        "CREATE TABLE public.near PARTITION OF public.mixed FOR VALUES FROM (0) TO (10)",
+        "CREATE FOREIGN TABLE public.far PARTITION OF public.mixed FOR VALUES FROM (10) TO (20)"
+        " SERVER far",
+    )
+    managed = identity(shop, listed("mixed"))
+    managed.up()
+    assert identities(shop) == BEFORE | {"mixed": "f", "near": "f"}
+    assert managed.up() == []
+
+
+def test_somebody_else_s_partition_is_told_before_anything_is_changed(shop: Shop) -> None:
+    """Publishing needs the root's ownership only, and an identity that of each partition."""
+    shop.run("ALTER TABLE public.p2a OWNER TO CURRENT_USER", superuser=True)
+    owner = shop.value("SELECT CURRENT_USER")  # a superuser, for whom nobody else acts
+    managed = identity(shop, listed("keyed", "p"))
+    assert managed.refusal() == (
+        f"database {shop.name}: no replica identity: public.p2a belongs to {owner}: publishing it "
+        f"needs membership in that role (GRANT {owner} TO {shop.server.admin_user}, run by a role "
+        "that may). Remedy: grant that, or leave these tables out of replicaIdentityFull and "
+        "replicaIdentityIndex"
+    )
+    assert identities(shop) == BEFORE
+    shop.run("ALTER TABLE public.p2a REPLICA IDENTITY FULL", superuser=True)
+    managed.up()
+    assert identities(shop) == BEFORE | dict.fromkeys(("keyed", "p", "p1", "p2", "p2a"), "f")

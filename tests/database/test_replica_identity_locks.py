@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -132,6 +133,58 @@ def test_session_that_is_ended_in_the_middle_is_started_again(
     # What the first try had done is known to be its own.
     managed.destroy()
     assert len(not_full(shop)) == 450
+
+
+def test_what_a_failed_up_has_changed_was_not_there_before(shop: Shop) -> None:
+    """Pulumi remembers nothing of it; the database does, until the next one gets through."""
+    managed = full(shop, 4)
+    shop.run("ALTER TABLE public.t4 REPLICA IDENTITY FULL")
+    with long_transaction(shop, "t2"):
+        managed.failure(managed.up)
+    assert not_full(shop) == ["t2"]
+    assert kept(shop) == [{"public.t1": "DEFAULT", "public.t3": "DEFAULT"}]
+    managed.up()
+    assert not_full(shop) == kept(shop) == []
+    shop.run("CREATE TABLE public.t5 (id int PRIMARY KEY)", "CREATE TABLE public.t6 (id int)")
+    with long_transaction(shop, "t6"):
+        managed.failure(managed.up)
+    managed.destroy()
+    assert not_full(shop) == ["t1", "t2", "t3", "t5", "t6"]
+    assert kept(shop) == []
+
+
+def test_table_that_is_not_asked_for_after_a_failed_up(shop: Shop) -> None:
+    managed = full(shop, 3)
+    with long_transaction(shop, "t2"):
+        managed.failure(managed.up)
+    managed.up(captures=[{"tables": ["public.t3"]}])
+    assert not_full(shop) == ["t1", "t2"]
+    assert kept(shop) == []
+
+
+def test_without_create_on_the_database_it_is_said_and_goes_on(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = full(shop, 2)
+    shop.run(f"ALTER DATABASE {shop.name} OWNER TO CURRENT_USER", superuser=True)
+    managed.up()
+    assert capfd.readouterr().err == (
+        "replica identity: without CREATE on the database, what was there before is not kept\n"
+    )
+    managed.destroy()
+    assert not_full(shop) == ["t1", "t2"]
+    assert capfd.readouterr().err == ""
+
+
+def kept(shop: Shop) -> list[Any]:
+    """The identities that an unfinished up has left behind."""
+    return [
+        json.loads(comment)
+        for comment in shop.column(
+            "SELECT obj_description(oid, 'pg_publication') FROM pg_publication"
+            " WHERE pubname = 'azure_postgres_cdc_former_identities'"
+        )
+    ]
 
 
 def test_other_fault_names_its_table(shop: Shop) -> None:

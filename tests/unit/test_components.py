@@ -196,6 +196,12 @@ def test_identities_of_all_connectors_are_one_resource() -> None:
     # The audit at preview comes before the index is chosen.
     indexes = [unpack(item.inputs["identityIndexes"]) for item in found.of("Publication")]
     assert sorted(indexes, key=str) == [{"public.orders": "orders_key"}, {"sales.a": "a_key"}]
+    # A table has one identity, whichever connector has asked for it.
+    others = [unpack(item.inputs["alsoIndexes"]) for item in found.of("Publication")]
+    assert sorted(others, key=str) == sorted(indexes, key=str)
+    found = whole(existing(users=TWO_USERS), [EVERYTHING, SECOND])
+    full = [unpack(item.inputs.get("alsoFull")) for item in found.of("Publication")]
+    assert full == [None, [{"tables": ["public.orders"]}]]
     assert whole().of("ReplicaIdentity") == []
 
 

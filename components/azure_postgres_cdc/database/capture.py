@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 from azure_postgres_cdc import capabilities
@@ -51,6 +51,17 @@ def captured_schemas(capture: CaptureArgs) -> list[str] | None:
     if capture.get("schemas"):
         return sorted(set(capture["schemas"]))
     return sorted({TableName.parse(text).schema for text in capture.get("tables", ())})
+
+
+def among(tables: Iterable[TableName], capture: Mapping[str, Any]) -> set[TableName]:
+    """Those of some tables that another capture set means, too."""
+    schemas = capture.get("schemas", ())
+    named = set(map(TableName.parse, capture.get("tables", ())))
+    return {
+        table
+        for table in tables
+        if capture.get("allTables") or table.schema in schemas or table in named
+    }
 
 
 def resolve(

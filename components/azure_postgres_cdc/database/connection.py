@@ -171,7 +171,12 @@ def _parameters(
     connection: Mapping[str, Any], database: str, *, autocommit: bool, replication: bool
 ) -> dict[str, Any]:
     # Nobody's function or table may stand in for the catalog's; a backslash is a backslash.
-    options = "-c search_path=pg_catalog -c standard_conforming_strings=on"
+    # A limit that somebody has set for the administrator's queries is not meant for DDL that waits
+    # for a lock: lock_timeout is, after which it is tried again.
+    options = (
+        "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout=0 "
+        "-c idle_in_transaction_session_timeout=0"
+    )
     if not autocommit:
         # A transaction that waits keeps others waiting for what it has locked already.
         options += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
@@ -185,6 +190,7 @@ def _parameters(
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "azure-postgres-cdc",
         "options": options,
+        "client_encoding": "UTF8",  # or names would have to fit into what the role has set
         "keepalives_idle": 30,
     }
     if replication:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.identity_conflicts import conflicts
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
@@ -58,7 +59,8 @@ def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, s
     """Those of the former identities that can come back without an application noticing.
 
     An index that is gone gives way to the primary key. What is published, by anybody, and would be
-    without an identity, is left out.
+    without an identity, or with one that its column list or row filter does not go with, is left
+    out.
     """
     if not former:
         return {}
@@ -74,7 +76,8 @@ def restorable(connection: Connection, former: Mapping[str, str]) -> dict[str, s
         usable = {"DEFAULT": has_key, "NOTHING": False}.get(identity, True)
         if usable or not published:
             result[table] = identity
-    return result
+    unfit = conflicts(connection, result)
+    return {table: identity for table, identity in result.items() if table not in unfit}
 
 
 def check_identities(

@@ -27,6 +27,7 @@ _PAUSE_SECONDS = 2
 _PATIENCE_SECONDS = 90
 _TOGETHER = 200
 
+_OWNER = "run pulumi up as the table's owner, or as a member of it"
 _IDENTITIES = """
 SELECT n.nspname, c.relname, CASE c.relreplident
        WHEN 'f' THEN 'FULL' WHEN 'd' THEN 'DEFAULT' WHEN 'n' THEN 'NOTHING'
@@ -105,7 +106,9 @@ def _one_round(
         except psycopg.Error as error:
             done = _done_before_the_error(connection, together, wanted)
             if not isinstance(error, psycopg.errors.LockNotAvailable):
-                with explained(f"cannot change the replica identity of {together[done]}"):
+                with explained(
+                    f"cannot change the replica identity of {together[done]}", {"42501": _OWNER}
+                ):
                     raise error
             locked.append(together[done])
             del todo[done]

@@ -12,20 +12,45 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName, listed, quoted
 
 Needs = Mapping[str, int]
-Signals = list[tuple[int, str]]
+Signals = Sequence[tuple[int, str]]
 """The transaction that wrote each signal, and its `data`."""
 
+# The connector of a slot that nobody has read so far has its first snapshot still to come. Before
+# PostgreSQL 14 nobody counts.
+_WAS_READ = """
+SELECT s.active OR {counted} FROM pg_replication_slots s
+WHERE s.slot_name = %s AND s.database = current_database()
+"""
+_COUNTED = """
+coalesce((SELECT total_txns > 0 FROM pg_stat_replication_slots t
+          WHERE t.slot_name = s.slot_name), false)
+"""
+_ATTACHED = """
+SELECT DISTINCT n.nspname, r.relname
+FROM unnest(%s::text[], %s::text[]) AS published(schema, name)
+JOIN pg_namespace m ON m.nspname = published.schema
+JOIN pg_class c ON c.relnamespace = m.oid AND c.relname = published.name AND c.relispartition
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
+WHERE EXISTS (SELECT FROM pg_partition_tree(c.oid) t WHERE pg_relation_size(t.relid) > 0)
+"""
+_GENERATED = """
+SELECT DISTINCT n.nspname, c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE a.attgenerated = 's' AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
+"""
 # Both counters, because xmin has 32 bits only.
 _SIGNALS = """
 SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data
@@ -56,10 +81,41 @@ def newly_published(
 
 def _is_widened(table: TableName, found: Definition, wanted: Definition) -> bool:
     """Whether columns or rows are to be published that have not been."""
-    columns, row_filter = found.columns.get(table), found.filters.get(table)
+    published, row_filter = found.columns.get(table), found.filters.get(table)
     wanted_columns = wanted.columns.get(table)
-    more_columns = columns and not (wanted_columns and set(wanted_columns) <= set(columns))
+    more_columns = published and not (wanted_columns and set(wanted_columns) <= set(published))
     return bool(more_columns) or bool(row_filter and row_filter != wanted.filters.get(table))
+
+
+def newly_complete(
+    connection: Connection, known: Definition, found: Definition, wanted: Definition
+) -> set[TableName]:
+    """Published tables that have more in them from now on than their changes have told.
+
+    Roots to which a table was attached whose rows arrived under its own name; and tables whose
+    generated columns begin to be published.
+    """
+    new: set[TableName] = set()
+    left = known.tables & found.tables - wanted.tables
+    if left and capabilities.has("pg_partition_root", connection.info.server_version):
+        new.update(TableName(*row) for row in rows(connection, _ATTACHED, *columns(left)))
+    if wanted.generated_columns != "none" and found.generated_columns == "none":
+        generated = {TableName(*row) for row in rows(connection, _GENERATED)}
+        new |= generated.difference(wanted.columns)
+    return {table for table in new if table in wanted}
+
+
+def unseen_by_slot(
+    connection: Connection, slot: str, captured: Collection[TableName]
+) -> set[TableName]:
+    """The captured tables, where a publication is made after the slot that passes it on.
+
+    What was changed before is not in it, and the connector that has read the slot takes no other
+    first snapshot.
+    """
+    known = capabilities.has("slot statistics", connection.info.server_version)
+    query = _WAS_READ.format(counted=_COUNTED if known else "true")
+    return set(captured) if any(rows(connection, query, slot)) else set()
 
 
 def still_needed(
@@ -80,9 +136,19 @@ def without_acknowledged(
     return [table for table in needed if snapshot_of(table) not in words]
 
 
-def recorded_from(recorded: Needs, needed: Iterable[str], transaction: int) -> dict[str, int]:
-    """The record once this transaction has begun to publish what is new in it."""
-    return {name: int(recorded.get(name, transaction)) for name in needed}
+def recorded_from(
+    recorded: Needs, needed: Iterable[str], transaction: int, signals: Signals = ()
+) -> dict[str, int]:
+    """The record once this transaction has begun to publish what is new in it.
+
+    What was signalled before, and is needed all the same, is needed from now on.
+    """
+    since = {TableName.parse(name): int(number) for name, number in recorded.items()}
+    done = set(map(str, signalled(since, signals)))
+    return {
+        name: transaction if name in done else int(recorded.get(name, transaction))
+        for name in needed
+    }
 
 
 def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName]:
@@ -139,7 +205,7 @@ def full_transaction_id(xmin: int, now: int) -> int:
 
 def read_signals(connection: Connection, own_tables: Iterable[TableName]) -> Signals:
     """Every request for a snapshot in the signal table, if the connector has one."""
-    signals: Signals = []
+    signals: list[tuple[int, str]] = []
     for table in own_tables:
         if table.name == SIGNAL_TABLE and rows(connection, "SELECT to_regclass(%s)", str(table))[0]:
             with explained(f"cannot read {table}"):

@@ -53,6 +53,7 @@ class PublicationProvider(CdcProvider):
     identity = ("database", "name")
     packed = (
         *("capture", "fullIdentity", "identityIndexes", "allowWithoutIdentity"),
+        *("alsoFull", "alsoIndexes"),
         *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot"),
@@ -76,6 +77,7 @@ class PublicationProvider(CdcProvider):
             with acting_for(connection, tables.owners_of(connection, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
+                    _recorded(connection, props)
                 else:
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
@@ -103,7 +105,7 @@ class PublicationProvider(CdcProvider):
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, news["role"], captured)
-            needs = _recorded(connection, name, news["toSnapshot"])
+            needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
     def look(self, props: Props) -> Props:
@@ -152,8 +154,11 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         allow_without_identity: Sequence[str] = (),
         options: PublicationOptions | None = None,
         slot: str = "",
+        also_full: Sequence[CaptureArgs] = (),
+        also_indexes: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
+        """`also_full` and `also_indexes`: identities for the database's other connectors."""
         props = {
             "connection": connection_props(connection),
             "database": database,
@@ -170,6 +175,10 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         }
         for key in ("columns", "rowFilters"):
             props[key] = pack(props[key])
+        if also_full:
+            props["alsoFull"] = pack([normalised(capture) for capture in also_full])
+        if also_indexes:
+            props["alsoIndexes"] = pack(dict(sorted(also_indexes.items())))
         super().__init__(PublicationProvider(), resource_name, props, opts)
 
 
@@ -200,11 +209,14 @@ def _make_readable(connection: Connection, role: str, captured: Collection[Table
         connection.execute(grant)
 
 
-def _recorded(connection: Connection, name: str, needed: Sequence[str]) -> dict[str, int]:
+def _recorded(connection: Connection, props: Props) -> dict[str, int]:
     """Keep what needs a snapshot, in the transaction that makes it so."""
+    name, needed = props["name"], props.get("toSnapshot", ())
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
-    needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction)
+    again = before.needs_snapshot if needed else {}
+    signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"])) if again else []
+    needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction, signals)
     if needs != before.needs_snapshot:
         ledger.write(connection, name, with_changes(before, needs_snapshot=needs))
     return needs

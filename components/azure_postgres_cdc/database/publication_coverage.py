@@ -134,8 +134,9 @@ def check_coverage(
             f"UPDATE and DELETE would fail for the application once published: "
             f"{'; '.join(dict.fromkeys(faults[:20]))}. Remedy: columns must hold the whole replica "
             "identity, and a row filter may only use the identity's columns or needs "
-            "replicaIdentityFull, with which no column list goes; generatedColumns: stored "
-            "publishes stored generated columns; or leave update and delete out of publish"
+            "replicaIdentityFull, with which no column list goes (where FULL has just left the "
+            "settings: pulumi up without the list first); generatedColumns: stored publishes "
+            "stored generated columns; or leave update and delete out of publish"
         )
 
 

@@ -7,7 +7,7 @@ from typing import cast
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger, needs_snapshot, publication_report, tables
-from azure_postgres_cdc.database.capture import CaptureArgs, resolve
+from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
 from azure_postgres_cdc.database.membership import acting_for
@@ -48,7 +48,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     if olds and found:
         done = _to_do(connection, olds, news, found, wanted, captured)
     else:
-        done = {"toRepair": [], "toSnapshot": _adopted(connection, news, found, wanted, captured)}
+        done = {"toRepair": [], "toSnapshot": _unknown(connection, news, found, wanted, captured)}
     for line in lines:
         note(line)
     return news | done
@@ -137,30 +137,39 @@ def _check_writes(
     if not {"update", "delete"} & set(wanted.publish):
         return
     # What is going to have another identity by the time it is published may not have it yet.
-    indexes = by_table(news.get("identityIndexes", {}))
+    indexes = by_table({**news.get("alsoIndexes", {}), **news.get("identityIndexes", {})})
     full = parsed(news["fullIdentity"].get("tables", ()))
     if news["capture"] == news["fullIdentity"]:
         full.update(captured)
-    else:
+    for capture in news.get("alsoFull", ()):
+        full.update(among(captured, capture))
+    # FOR TABLES IN SCHEMA holds partitions too whose root is in no captured schema.
+    inside = tables.partitions_in_schemas(connection, sorted(wanted.schemas))
+    if inside or news["capture"] != news["fullIdentity"]:
         allowed = parsed(news.get("allowWithoutIdentity", ()))
-        check_identities(connection, captured, {*full, *indexes, *allowed})
+        check_identities(connection, {*captured, *inside}, {*full, *indexes, *allowed})
     used = column_lists(news["filterColumns"])
     check_coverage(connection, captured, wanted, used, full.difference(indexes), indexes)
 
 
-def _adopted(
+def _unknown(
     connection: Connection,
     news: Props,
     found: Definition | None,
     wanted: Definition,
     captured: Collection[TableName],
 ) -> list[str]:
-    """What an adopted publication's tables still need; nothing for one that is to be made."""
+    """What needs a snapshot of a publication that is to be made, or that is adopted."""
+    name = news["name"]
     if found is None:
-        return []
+        new = needs_snapshot.unseen_by_slot(connection, news["slot"], captured)
+        needed = needs_snapshot.without_acknowledged(sorted(new), name, news["acknowledge"])
+        if needed:
+            warn([needs_snapshot.warning(name, needed)])
+        return texts(needed)
     check_adoption(connection, news, found, wanted, captured)
     announce(news, found, wanted)
-    return sorted(ledger.read(connection, news["name"]).needs_snapshot)
+    return sorted(ledger.read(connection, name).needs_snapshot)
 
 
 def _to_do(
@@ -180,6 +189,7 @@ def _to_do(
         new = set(captured)
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
+        new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
     recorded = ledger.read(connection, name).needs_snapshot
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []

@@ -37,6 +37,16 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace o ON o.oid = r.relnamespace
 WHERE c.relispartition AND c.relkind IN ('r', 'f') AND n.nspname = ANY(%s) AND o.nspname <> ALL(%s)
 """
+# Rows of a published root that are in no WAL, or in another server's.
+_SILENT_PARTITIONS = """
+SELECT n.nspname, c.relname, format(' (%%s partition of %%I.%%I)', CASE WHEN c.relkind = 'f'
+           THEN 'a foreign' ELSE 'an unlogged' END, o.nspname, r.relname), o.nspname, r.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace o ON o.oid = r.relnamespace
+WHERE c.relispartition AND (c.relkind = 'f' OR c.relkind = 'r' AND c.relpersistence = 'u')
+  AND o.nspname = ANY(%s)
+ORDER BY 1, 2
+"""
 
 
 def unpublished(
@@ -55,12 +65,19 @@ def unpublished(
         schemas = tables.user_schemas(connection)
     leaving = tables.columns(found.tables - published.tables if found else ())
     query, parameters = _CANDIDATES, [name, schemas, *leaving]
+    silent = []
     if capabilities.has("pg_partition_root", connection.info.server_version):
+        silent = rows(connection, _SILENT_PARTITIONS, schemas)
         query, parameters = query + _PARTITIONS, [*parameters, schemas, schemas]
     missing = [
         f"{TableName(schema, table)}{kind}"
         for schema, table, kind, never in rows(connection, f"{query} ORDER BY 1, 2", *parameters)
         if never or TableName(schema, table) not in published
+    ]
+    missing += [
+        f"{TableName(schema, table)}{kind}"
+        for schema, table, kind, *root in silent
+        if TableName(*root) in published
     ]
     if missing:
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import identity_index, tables
+from azure_postgres_cdc.database import former_identities, identity_index, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -24,7 +24,10 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.database.identity_audit import restorable
 from azure_postgres_cdc.database.identity_change import identities, set_identities
+from azure_postgres_cdc.database.identity_conflicts import conflicts
+from azure_postgres_cdc.database.membership import within_reach
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
 # What has its identity already needs no ownership.
@@ -44,27 +47,27 @@ class ReplicaIdentityProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         with connect(news["connection"], news["database"]) as connection:
             wanted = _wanted(connection, news)
-            different = _differing(wanted, identities(connection, wanted)) if olds else {}
-        return news | {"identities": wanted, "toSet": sorted(different)}
+            different = _differing(wanted, identities(connection, wanted))
+            _check_owners(connection, different)
+            _check_conflicts(connection, different)
+        return news | {"identities": wanted, "toSet": sorted(different) if olds else []}
 
     def make(self, props: Props) -> Props:
-        wanted = props["identities"]
-        with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = identities(connection, wanted)
-            # Kept where a second try finds it: what the first one has changed was not there before.
-            props["before"] = found | props.get("before", {})
-            set_identities(connection, _differing(wanted, found))
-        return props | {"toSet": []}
+        # Kept where a second try finds it: what the first one has changed was not there before.
+        props.setdefault("before", {})
+        return self.change(props, props)
 
     def change(self, olds: Props, news: Props) -> Props:
         wanted = news["identities"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
-            found = identities(connection, [*wanted, *olds["before"]])
-            # As above, it is kept for a second try.
-            before = olds["before"] = found | olds["before"]
+            known = olds["before"]
+            before = former_identities.read(connection) | known
+            found = identities(connection, [*wanted, *before])
+            before = olds["before"] = found | before
             former = {name: before[name] for name in found if name not in wanted}
             back = restorable(connection, former)
-            set_identities(connection, _differing(wanted | back, found))
+            new = {name: before[name] for name in found if name not in known}
+            _set(connection, wanted | back, found, new)
         _warn_of_kept(former, back)
         kept = {name: before[name] for name in found if name not in back}
         return olds | news | {"before": kept, "toSet": []}
@@ -79,10 +82,11 @@ class ReplicaIdentityProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """Each table has its former identity again, where it could be updated with it."""
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            found = identities(connection, props["before"])
-            former = {name: props["before"][name] for name in found}
+            before = former_identities.read(connection) | props["before"]
+            found = identities(connection, before)
+            former = {name: before[name] for name in found}
             back = restorable(connection, former)
-            set_identities(connection, _differing(back, found))
+            _set(connection, back, found, {})
         _warn_of_kept(former, back)
 
 
@@ -114,6 +118,22 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
 
 
+def _set(
+    connection: Connection,
+    wanted: Mapping[str, str],
+    found: Mapping[str, str],
+    new: Mapping[str, str],
+) -> None:
+    """Give each table its identity; what it had is written down until that is done.
+
+    `new`: what those had of which the state knows nothing yet.
+    """
+    different = _differing(wanted, found)
+    former = {name: new[name] for name in different if name in new}
+    with former_identities.kept(connection, former):
+        set_identities(connection, different)
+
+
 def _wanted(connection: Connection, props: Props) -> dict[str, str]:
     """The identity of every table and of every partition."""
     own = [TableName.parse(text) for text in props["ownTables"]]
@@ -134,6 +154,32 @@ def _wanted(connection: Connection, props: Props) -> dict[str, str]:
 
 def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str, str]:
     return {name: wanted[name] for name in wanted if found.get(name) != wanted[name]}
+
+
+def _check_owners(connection: Connection, different: Mapping[str, str]) -> None:
+    """A partition may belong to another role than its root, which is all that publishing needs."""
+    others = tables.of_others(connection, map(TableName.parse, different))
+    reach = within_reach(connection) if others else {}
+    faults = [
+        fault for table in others if (fault := table.ownership_fault(connection.info.user, reach))
+    ]
+    if faults:
+        raise CdcError(
+            f"database {connection.info.dbname}: no replica identity: {listed(faults)}. Remedy: "
+            "grant that, or leave these tables out of replicaIdentityFull and replicaIdentityIndex"
+        )
+
+
+def _check_conflicts(connection: Connection, different: Mapping[str, str]) -> None:
+    """Nothing is changed as long as one change would stop the application."""
+    faults = conflicts(connection, different)
+    if faults:
+        raise CdcError(
+            f"database {connection.info.dbname}: with the replica identity asked for, UPDATE and "
+            f"DELETE would fail for the application at once: {listed(faults.values())}. Remedy: "
+            "change the publication first (where it is this stack's, in a pulumi up of its own), "
+            "or leave these tables out of replicaIdentityFull and replicaIdentityIndex"
+        )
 
 
 def _warn_of_kept(former: Mapping[str, str], back: Mapping[str, str]) -> None:

@@ -40,11 +40,17 @@ WHERE (c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartiti
        AND n.nspname NOT LIKE 'pg\\_%%' AND n.nspname <> 'information_schema'
        AND pg_has_role(c.relowner, 'USAGE')) IS NOT TRUE
 """
+_NOT_OURS = "WHERE pg_has_role(c.relowner, 'USAGE') IS FALSE "
 _IN_ORDER = "ORDER BY 1, 2"
 _IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND NOT c.relispartition
+"""
+# What FOR TABLES IN SCHEMA publishes by its own name, as long as the root is not published.
+_PARTITIONS_IN_SCHEMAS = """
+SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY(%s) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relispartition
 """
 _USER_SCHEMAS = """
 SELECT nspname FROM pg_namespace
@@ -59,6 +65,7 @@ WITH RECURSIVE family(oid) AS (
           JOIN pg_class child ON child.oid = i.inhrelid AND child.relispartition)
 SELECT n.nspname, c.relname FROM family
 JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p')
 """
 _OWNERS = """
 SELECT DISTINCT pg_get_userbyid(c.relowner)
@@ -140,6 +147,11 @@ def in_the_way(connection: Connection, names: Iterable[TableName]) -> list[Table
     return _described(connection, _NOT_PLAIN + _IN_ORDER, names)
 
 
+def of_others(connection: Connection, names: Iterable[TableName]) -> list[Table]:
+    """Only those whose owner's privileges the administrator has not."""
+    return _described(connection, _NOT_OURS + _IN_ORDER, names)
+
+
 def unreadable(connection: Connection, names: Collection[TableName], role: str) -> list[TableName]:
     """Those that a role may not read: a connector's snapshot would stall on the first of them."""
     schemas = sorted({table.schema for table in names})
@@ -157,6 +169,12 @@ def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName
     return sorted(TableName(*row) for row in rows(connection, _IN_SCHEMAS, list(schemas)))
 
 
+def partitions_in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:
+    """Every partition with rows in it, wherever its root is."""
+    found = rows(connection, _PARTITIONS_IN_SCHEMAS, list(schemas)) if schemas else ()
+    return sorted(TableName(*row) for row in found)
+
+
 def user_schemas(connection: Connection) -> list[str]:
     """Every schema that is not PostgreSQL's own."""
     return rows(connection, _USER_SCHEMAS)
@@ -169,7 +187,7 @@ def missing_schemas(connection: Connection, schemas: Iterable[str]) -> list[str]
 
 
 def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[TableName]:
-    """The tables, and every partition below them at any depth."""
+    """The tables, and every partition below them at any depth; no foreign tables."""
     found = rows(connection, _WITH_PARTITIONS, *columns(names))
     return sorted(TableName(*row) for row in found)
 

@@ -5,14 +5,16 @@ Each check asks for all of the tables at once, however many there are.
 
 from __future__ import annotations
 
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import identity_index, tables
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.connection import rows
 from azure_postgres_cdc.database.identity_audit import check_identities
+from azure_postgres_cdc.database.identity_change import identities
+from azure_postgres_cdc.database.identity_conflicts import conflicts
 from azure_postgres_cdc.database.row_security import hidden_tables
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
-from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok, warning
+from azure_postgres_cdc.operations.findings import Result, State, failed, from_error, ok, warning
 from azure_postgres_cdc.operations.subject import Subject, captured_now
 
 _NO_USAGE = """
@@ -90,14 +92,23 @@ def replica_identity(subject: Subject) -> Result:
         check_identities(subject.connection, subject.captured, allowed)
     except CdcError as error:
         return from_error(error)
+    family = map(str, tables.with_partitions(subject.connection, subject.captured))
+    unfit = conflicts(subject.connection, identities(subject.connection, family))
+    if unfit:
+        return failed(
+            f"UPDATE and DELETE fail for the application: {listed(unfit.values(), 5)}",
+            "set the replica identity again (pulumi up, where the stack has one for these tables), "
+            "or change the column list or the row filter",
+        )
     return ok("every captured table has a primary key or a replica identity")
 
 
 def full_identity(subject: Subject) -> Result | None:
-    """REPLICA IDENTITY is FULL where the stack wants it, on every partition too."""
+    """REPLICA IDENTITY is FULL, or an index, where the stack wants it, on every partition too."""
     wanted: CaptureArgs | None = subject.plan.full_identity
-    if wanted is None:
-        return None
+    indexed = _indexes(subject)
+    if wanted is None or (indexed and indexed.state is not State.OK):
+        return indexed
     chosen = captured_now(subject.connection, wanted, subject.form.own_tables)
     chosen = [table for table in chosen if str(table) not in subject.plan.identity_indexes]
     family = tables.with_partitions(subject.connection, chosen)
@@ -109,6 +120,28 @@ def full_identity(subject: Subject) -> Result | None:
         "key only",
         "run pulumi up, which sets it on tables and partitions that have come since",
     )
+
+
+def _indexes(subject: Subject) -> Result | None:
+    """Whether the tables that are to be identified by an index are."""
+    indexes = {
+        TableName.parse(name): index for name, index in subject.plan.identity_indexes.items()
+    }
+    if not indexes:
+        return None
+    try:
+        wanted = identity_index.with_partitions(subject.connection, indexes)
+    except CdcError as error:
+        return from_error(error)
+    found = identities(subject.connection, map(str, wanted))
+    different = [
+        f"{index} on {table}"
+        for table, index in wanted.items()
+        if found.get(str(table)) != f"USING INDEX {index}"
+    ]
+    if not different:
+        return ok(f"REPLICA IDENTITY USING INDEX on {_counted(list(indexes))}, partitions too")
+    return warning(f"REPLICA IDENTITY is not USING INDEX {listed(different)}", "run pulumi up")
 
 
 def _names(found: list[tuple[str, str]]) -> list[TableName]:
