@@ -36,6 +36,13 @@ WHERE pg_has_role(o.oid, 'USAGE')
            ELSE me.rolcreaterole AND NOT pg_has_role(o.oid, 'MEMBER') END)
 """
 
+# Of a schema `n`. Since PostgreSQL 15, `public` belongs to pg_database_owner, whose one member is
+# the owner of the database: to act for the one is to act for the other.
+SCHEMA_OWNER = """
+pg_get_userbyid(CASE pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner'
+    THEN (SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE n.nspowner END)
+"""
+
 
 @dataclass(frozen=True)
 class Loan:

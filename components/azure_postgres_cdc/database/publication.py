@@ -73,7 +73,7 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            with acting_for(connection, tables.owners_of(connection, captured)):
+            with acting_for(connection, _owners(connection, props, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
                 else:
@@ -94,7 +94,7 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(news))
             captured = _captured(connection, news)
-            with acting_for(connection, tables.owners_of(connection, captured)):
+            with acting_for(connection, _owners(connection, news, captured)):
                 if needs_replacement(connection, news, found, wanted):
                     replace(connection, name, wanted, filters)
                 else:
@@ -181,6 +181,11 @@ def _option_props(options: PublicationOptions) -> Props:
         "tablesInSchema": options.tables_in_schema,
         "acknowledge": list(options.acknowledge),
     }
+
+
+def _owners(connection: Connection, props: Props, captured: Collection[TableName]) -> list[str]:
+    """Whoever owns a table that is published, our own among them: somebody may have made those."""
+    return tables.owners_of(connection, {*captured, *parsed(props["ownTables"])})
 
 
 def _captured(connection: Connection, props: Props) -> Collection[TableName]:
