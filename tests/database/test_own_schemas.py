@@ -77,6 +77,19 @@ def test_schema_goes_with_its_last_table(shop: Shop) -> None:
     assert not is_there(shop, "streamkap")
 
 
+def test_schema_that_is_no_longer_needed_goes_once_it_is_empty(shop: Shop) -> None:
+    """From a signal table to read-only snapshots: the table is dropped after this."""
+    managed = ready(shop)
+    managed.up()
+    signal = shop.managed(SignalTableProvider(), schema="streamkap", roles=[ROLE])
+    signal.up()
+    managed.up(writes=[], ownSchemas=[])
+    assert may(shop, "streamkap") == (False, False)
+    signal.destroy()
+    managed.destroy()
+    assert not is_there(shop, "streamkap")
+
+
 def test_schema_in_use_stays(shop: Shop) -> None:
     managed = ready(shop)
     managed.up()

@@ -111,7 +111,7 @@ def test_owner_that_the_administrator_may_not_act_for_is_refused_in_the_preview(
 
 def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
     signal = shop.managed(SignalTableProvider(), schema="sales", roles=[ROLE])
-    managed = access(shop, "sales")
+    managed = access(shop, "sales", writes=["sales"])
     signal.up()
     managed.up()
     managed.up(owners=[shop.server.admin_user, "team"])
@@ -120,6 +120,24 @@ def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
     assert signal.refresh() == managed.refresh() == []
     managed.destroy()
     assert shop.privileges("sales.streamkap_signal") == {"SELECT", "INSERT", "UPDATE"}
+
+
+def test_signal_table_of_another_schema_is_a_table_like_any_other(shop: Shop) -> None:
+    """Left over from an earlier set-up, in a captured schema: it is captured, so it is read."""
+    shop.run("CREATE SCHEMA streamkap", "CREATE TABLE sales.streamkap_signal (id int)")
+    managed = access(shop, "sales", writes=["streamkap"])
+    managed.up()
+    assert can_read(shop, "sales.streamkap_signal")
+    managed.destroy()
+    assert not can_read(shop, "sales.streamkap_signal")
+
+
+def test_schema_of_a_foreign_extension_is_left_alone(shop: Shop) -> None:
+    shop.run("CREATE SCHEMA cron", "ALTER EXTENSION plpgsql ADD SCHEMA cron", superuser=True)
+    managed = access(shop)
+    managed.up()
+    assert managed.outputs["schemas"] == ["other", "public", "sales"]
+    assert may(shop, "cron") == (False, False)
 
 
 def test_every_schema_is_looked_up(shop: Shop) -> None:

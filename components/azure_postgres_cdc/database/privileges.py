@@ -10,10 +10,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import acting_for, within_reach
+from azure_postgres_cdc.database.membership import SCHEMA_OWNER, acting_for, within_reach
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
@@ -29,17 +30,24 @@ SELECT pg_get_userbyid(d.datdba), has_database_privilege(r.oid, d.oid, 'CONNECT'
 FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = %s
 """
 _SCHEMAS = """
-SELECT n.nspname, pg_get_userbyid(n.nspowner), ARRAY(
-    SELECT acl.privilege_type FROM aclexplode(n.nspacl) acl JOIN pg_roles r ON r.oid = acl.grantee
-    WHERE r.rolname = %s)
-FROM pg_namespace n WHERE n.nspname = ANY(%s)
+SELECT n.nspname, p.name, {owner}, EXISTS (
+    SELECT FROM aclexplode(n.nspacl) acl
+    WHERE acl.grantee = r.oid AND acl.privilege_type = p.name),
+    -- A role that is not there yet will have what everybody has.
+    coalesce(has_schema_privilege(r.oid, n.oid, p.name),
+             has_schema_privilege('public', n.oid, p.name)),
+    has_schema_privilege(n.oid, p.name || ' WITH GRANT OPTION')
+FROM pg_namespace n CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) AS p(name)
+LEFT JOIN pg_roles r ON r.rolname = %s
+WHERE n.nspname = ANY(%s)
 """
 # Views, materialized views and foreign tables too, as ON ALL TABLES IN SCHEMA does.
 _UNREADABLE = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
 LEFT JOIN pg_roles r ON r.rolname = %s
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT (c.relname = ANY(%s) AND n.nspname = ANY(%s))
   AND {is_closed}
 """
 _READABLE = """
@@ -51,7 +59,8 @@ _GRANTED = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
 JOIN pg_roles r ON r.rolname = %s
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT (c.relname = ANY(%s) AND n.nspname = ANY(%s))
   AND EXISTS (SELECT FROM aclexplode(c.relacl) acl
               WHERE acl.grantee = r.oid AND acl.privilege_type = 'SELECT')
 """
@@ -69,6 +78,24 @@ WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
 """
 
 
+class _OnSchema(NamedTuple):
+    """One privilege on one schema."""
+
+    schema: str
+    privilege: str
+    owner: str
+    is_granted: bool
+    """To the role itself."""
+    has: bool
+    """The role has it, if only because everybody has."""
+    may_grant: bool
+    """The administrator has the grant option, whoever owns the schema."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.schema, self.privilege
+
+
 @dataclass(frozen=True)
 class Access:
     """What a role is to have in one database."""
@@ -76,6 +103,8 @@ class Access:
     role: str
     schemas: frozenset[str] = frozenset()
     """Those that it may use."""
+    writes: frozenset[str] = frozenset()
+    """Those of them that hold the connector's own tables."""
     create: bool = False
     """Whether it may create something in them."""
     readable: frozenset[str] = frozenset()
@@ -132,25 +161,45 @@ class Difference:
 
 
 def lacking(connection: Connection, access: Access) -> Difference:
-    """What a role lacks, as far as the administrator may grant it."""
+    """What a role lacks, as far as the administrator may grant it.
+
+    Of schemas that belong to somebody else, it is also what he would have to grant.
+    """
     reach = within_reach(connection)
-    owners, have = _on_schemas(connection, access)
     unreadable = _tables(connection, _UNREADABLE, access)
     return Difference(
-        {pair: owners[pair[0]] for pair in access.on_schemas - have if pair[0] in owners},
+        {
+            found.pair: found.owner
+            for found in _on_schemas(connection, access)
+            if not found.is_granted
+            and not (found.has and not found.may_grant and found.owner not in reach)
+        },
         {t: owner for t, owner in unreadable.items() if access.reads(t) and owner in reach},
         access.defaults - _default_pairs(connection, access),
         _owner_to_ask_for_connect(connection, access, reach) if access.connect else None,
     )
 
 
+def closed_schemas(connection: Connection, access: Access) -> dict[str, str]:
+    """The schemas on which the role lacks a privilege that nobody here may grant, with owners."""
+    reach = within_reach(connection)
+    return {
+        found.schema: found.owner
+        for found in _on_schemas(connection, access)
+        if not found.has and not found.may_grant and found.owner not in reach
+    }
+
+
 def surplus(connection: Connection, was: Access, now: Access) -> Difference:
     """What a role was to have, and is no longer to have. What is gone by itself is none of it."""
     reach = within_reach(connection)
-    owners, have = _on_schemas(connection, was)
     granted = _tables(connection, _GRANTED, was)
     return Difference(
-        {pair: owners[pair[0]] for pair in have & was.on_schemas - now.on_schemas},
+        {
+            found.pair: found.owner
+            for found in _on_schemas(connection, was)
+            if found.is_granted and found.pair not in now.on_schemas
+        },
         {
             t: owner
             for t, owner in granted.items()
@@ -213,11 +262,10 @@ def _carry_out(connection: Connection, statement: str, what: Difference, role: s
 
 def _check_granted(connection: Connection, access: Access) -> None:
     """Whoever has some privilege and may not grant it gets a mere warning from PostgreSQL."""
-    owners, have = _on_schemas(connection, access)
-    refused = {schema for schema, _ in access.on_schemas - have}
+    refused = {f.schema: f.owner for f in _on_schemas(connection, access) if not f.has}
     administrator = quoted(connection.info.user)
     if refused:
-        statements = {f"GRANT {quoted(owners[schema])} TO {administrator}" for schema in refused}
+        statements = {f"GRANT {quoted(owner)} TO {administrator}" for owner in refused.values()}
         raise CdcError(
             f"cannot grant anything to {quoted(access.role)} on schema "
             f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
@@ -254,19 +302,18 @@ def _owner_who_gave_connect(
     return next((owner for owner, _, has_own in found if has_own and owner in reach), None)
 
 
-def _on_schemas(
-    connection: Connection, access: Access
-) -> tuple[dict[str, str], set[tuple[str, str]]]:
-    """The owner of each schema that is there, and what the role has on them."""
-    found = rows(connection, _SCHEMAS, access.role, list(access.schemas))
-    owners = {schema: owner for schema, owner, _ in found}
-    return owners, {(schema, privilege) for schema, _, have in found for privilege in have}
+def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:
+    """What is to be had on the schemas that are there."""
+    query = _SCHEMAS.format(owner=SCHEMA_OWNER)
+    found = (_OnSchema(*row) for row in rows(connection, query, access.role, [*access.schemas]))
+    return [item for item in found if item.pair in access.on_schemas]
 
 
 def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
     """The tables that a query finds in the schemas that the role reads in, with their owners."""
     text = query.format(is_closed=tables.IS_CLOSED)
-    found = rows(connection, text, access.role, access.looked_at, _OWN_TABLES)
+    own = _OWN_TABLES, sorted(access.writes)
+    found = rows(connection, text, access.role, access.looked_at, *own)
     return {TableName(schema, name): owner for schema, name, owner in found}
 
 

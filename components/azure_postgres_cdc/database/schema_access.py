@@ -85,8 +85,7 @@ class SchemaAccessProvider(CdcProvider):
             if news["allSchemas"]:
                 own = news.get("ownSchemas", ())
                 found["schemas"] = sorted({*tables.user_schemas(connection), *own})
-            if found.get("tableGrants", ALL) == ALL:
-                check_owners(connection, found["schemas"], found["role"], is_known=bool(olds))
+            check_owners(connection, _access(found | {"owners": []}), is_known=bool(olds))
             found["owners"] = _owners(connection, olds, found)
             found["tables"] = _tables(connection, found)
             # Before there is anything, the role and its schemas may be missing altogether.
@@ -113,7 +112,9 @@ class SchemaAccessProvider(CdcProvider):
             privileges.revoke(connection, _access(olds), wanted)
             own, made = news.get("ownSchemas", ()), set(olds.get("madeSchemas", ()))
             own_schemas.drop_empty(connection, made.difference(own))
-            made = made.intersection(own).union(own_schemas.make(connection, own))
+            # What holds a table still, which goes later, is ours to drop later.
+            made.difference_update(tables.missing_schemas(connection, made))
+            made.update(own_schemas.make(connection, own))
             privileges.grant(connection, wanted)
         return olds | news | {"lacking": [], "madeSchemas": sorted(made)}
 
@@ -181,6 +182,7 @@ def _access(props: Props) -> Access:
     return Access(
         role=props["role"],
         schemas=frozenset([*props["schemas"], *props.get("writes", ())]),
+        writes=frozenset(props.get("writes", ())),
         connect=props.get("connect", False),
         create=props.get("create", True),
         readable=frozenset(props["schemas"] if everything else ()),

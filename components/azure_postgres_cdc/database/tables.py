@@ -46,9 +46,14 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND NOT c.relispartition
 """
+# A schema that an extension has made is the extension's, where it is not the administrator's own.
 _USER_SCHEMAS = """
-SELECT nspname FROM pg_namespace
-WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema' ORDER BY 1
+SELECT nspname FROM pg_namespace n
+WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema'
+  AND (pg_has_role(nspowner, 'USAGE') OR NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e'))
+ORDER BY 1
 """
 _WITH_PARTITIONS = """
 WITH RECURSIVE family(oid) AS (
@@ -158,7 +163,7 @@ def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName
 
 
 def user_schemas(connection: Connection) -> list[str]:
-    """Every schema that is not PostgreSQL's own."""
+    """Every schema that is neither PostgreSQL's own nor a foreign extension's."""
     return rows(connection, _USER_SCHEMAS)
 
 
