@@ -46,6 +46,10 @@ _REMEDIES = (
     ("starting up", _NOT_UP),
     ("shutting down", _NOT_UP),
     ("remaining connection slots", "end idle connections or raise max_connections"),
+    (
+        "too many connections for role",
+        "raise server.login.connectionLimit, or end connections of this login",
+    ),
     ("too many connections", "end idle connections or raise max_connections"),
 )
 

@@ -55,7 +55,7 @@ def login_faults(args: LoginArgs) -> Iterator[str]:
 class ConnectorLoginsProvider(ConvergingProvider):
     """Looks before any role is touched, and sees to it that the administrator may make them."""
 
-    unsettled = ("administratorLacks",)
+    unsettled = ("administratorLacks", "notInherited")
     only_looked_at = ("memberships",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
@@ -72,15 +72,26 @@ class ConnectorLoginsProvider(ConvergingProvider):
             if news["bypassRls"]:
                 _warn_where_bypassrls_may_be_refused(connection)
             _refuse_strangers(connection, olds, news)
+            _check_read_all_data(connection, news["memberships"])
             if not olds:
-                role_adoption.announce(connection, news["memberships"], news["users"])
+                role_adoption.announce(
+                    connection,
+                    news["memberships"],
+                    news["users"],
+                    bypass_rls=news["bypassRls"],
+                )
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
-        return news | {"administratorLacks": lacks}
+            closed = [user for user, _ in _without_privileges(connection, news)]
+        return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
 
     def make(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
             _give_administrator_replication(connection)
-        return props | {"administratorLacks": []}
+            for user, role in _without_privileges(connection, props):
+                with explained(f"cannot let {quoted(user)} have the privileges of {quoted(role)}"):
+                    names = map(sql.Identifier, (role, user))
+                    connection.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(*names))
+        return props | {"administratorLacks": [], "notInherited": []}
 
     def id_of(self, props: Mapping[str, Any]) -> str:  # noqa: ARG002 - one for each server
         return "logins"
@@ -157,6 +168,16 @@ class WalSenderTimeoutProvider(ConvergingProvider):
 
 
 _MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
+# Since PostgreSQL 16 that is each membership's own affair; pulumi-postgresql sees memberships only.
+_NOT_INHERITED = """
+SELECT u.rolname, g.rolname FROM pg_auth_members m
+JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+WHERE u.rolname = ANY(%s) GROUP BY 1, 2 HAVING NOT bool_or(m.inherit_option) ORDER BY 1, 2
+"""
+_MAY_GRANT = """
+SELECT rolsuper OR pg_has_role(%s, 'MEMBER WITH ADMIN OPTION')
+FROM pg_roles WHERE rolname = current_user
+"""
 _TIMEOUT = """
 SELECT substring(entry FROM '=(.*)') FROM pg_roles, unnest(rolconfig) entry
 WHERE rolname = %s AND entry LIKE 'wal_sender_timeout=%%'
@@ -226,6 +247,31 @@ def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
         raise CdcError(
             f"server.formerUsers: there is no role {listed(map(quoted, missing))} to keep. Remedy: "
             "take it out, or correct the name"
+        )
+
+
+def _without_privileges(connection: Connection, props: Props) -> list[tuple[str, str]]:
+    """The logins that are in their group role, and have none of its privileges all the same."""
+    if not capabilities.has("memberships without privileges", connection.info.server_version):
+        return []
+    found = rows(connection, _NOT_INHERITED, list(props["users"]))
+    return [(user, role) for user, role in found if role in props["memberships"].get(user, ())]
+
+
+def _check_read_all_data(connection: Connection, memberships: Mapping[str, Sequence[str]]) -> None:
+    """Before 16, CREATEROLE is enough to grant it."""
+    wanted = {role for role, groups in memberships.items() if READ_ALL_DATA in groups}
+    have = "SELECT rolname FROM pg_roles WHERE pg_has_role(rolname, %s, 'MEMBER')"
+    if (
+        capabilities.has("CREATEROLE only with the ADMIN option", connection.info.server_version)
+        and wanted.difference(rows(connection, have, READ_ALL_DATA) if wanted else ())
+        and not rows(connection, _MAY_GRANT, READ_ALL_DATA)[0]
+    ):
+        administrator = quoted(connection.info.user)
+        raise CdcError(
+            f"grants.readAllData: the administrator {administrator} may not grant {READ_ALL_DATA}. "
+            f"Remedy: have a superuser run: GRANT {READ_ALL_DATA} TO {administrator} WITH ADMIN "
+            "OPTION; or take readAllData out"
         )
 
 
