@@ -286,3 +286,12 @@ def test_login_at_its_connection_limit_is_told_what_to_raise(connector: Connecto
     assert connector.find("connection").remedy == (
         "raise server.login.connectionLimit, or end connections of this login"
     )
+
+
+def test_schema_that_is_gone_is_not_said_to_be_usable(connector: Connector) -> None:
+    connector.shop.run("DROP SCHEMA streamkap CASCADE")
+    assert connector.said("schema-usage") == ("ok", "USAGE on public, sales")
+    assert connector.said("signal-table") == (
+        "failed",
+        "table streamkap.streamkap_signal does not exist",
+    )
