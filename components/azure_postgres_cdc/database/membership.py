@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.driver import sql
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import quoted
 
 # Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made: the
 # ADMIN option does, one's own or that of a role whose privileges one has. Nobody but a superuser
@@ -41,6 +43,11 @@ WHERE pg_has_role(o.oid, 'USAGE')
 SCHEMA_OWNER = """
 pg_get_userbyid(CASE pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner'
     THEN (SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE n.nspowner END)
+"""
+
+_DATABASE = """
+SELECT pg_get_userbyid(datdba), has_database_privilege(oid, 'CREATE')
+FROM pg_database WHERE datname = current_database()
 """
 
 
@@ -80,6 +87,28 @@ def acting_for(connection: Connection, owners: Iterable[str]) -> Iterator[None]:
     yield
     for loan in loans:
         connection.execute(loan.give_back)
+
+
+def who_may_create(connection: Connection) -> list[str]:
+    """Whom to act for to create something in the database: nobody, or its owner."""
+    ((owner, may_create),) = rows(connection, _DATABASE)
+    return [] if may_create else [owner]
+
+
+def check_may_create(connection: Connection, what: str) -> None:
+    """Raise a CdcError where the administrator may create nothing in the database.
+
+    `what`: that which it would create.
+    """
+    strangers = set(who_may_create(connection)).difference(within_reach(connection))
+    for owner in strangers:
+        database, administrator = quoted(connection.info.dbname), quoted(connection.info.user)
+        raise CdcError(
+            f"the administrator {administrator} may create nothing in database {database}, which "
+            f"belongs to {quoted(owner)}, but has to: {what}. Remedy: have the owner of the "
+            f"database run: GRANT CREATE ON DATABASE {database} TO {administrator}; then run "
+            "pulumi up again"
+        )
 
 
 def _loan(owner: str, grantor: str | None, *, kept: bool) -> Loan:

@@ -24,10 +24,13 @@ _OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
 
 # The role's own grant, whatever PUBLIC has; the database's owner may give it, or a member of him.
 _CONNECT = """
-SELECT pg_get_userbyid(d.datdba), has_database_privilege(r.oid, d.oid, 'CONNECT'), EXISTS (
-    SELECT FROM aclexplode(d.datacl) acl
-    WHERE acl.grantee = r.oid AND acl.privilege_type = 'CONNECT')
-FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = %s
+SELECT pg_get_userbyid(d.datdba),
+    coalesce(has_database_privilege(r.oid, d.oid, 'CONNECT'),
+             has_database_privilege('public', d.oid, 'CONNECT')),
+    EXISTS (SELECT FROM aclexplode(d.datacl) acl
+            WHERE acl.grantee = r.oid AND acl.privilege_type = 'CONNECT'),
+    has_database_privilege(d.oid, 'CONNECT WITH GRANT OPTION')
+FROM pg_database d LEFT JOIN pg_roles r ON r.rolname = %s WHERE d.datname = current_database()
 """
 _SCHEMAS = """
 SELECT n.nspname, p.name, {owner}, EXISTS (
@@ -271,13 +274,20 @@ def _check_granted(connection: Connection, access: Access) -> None:
             f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
             f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
         )
-    found = rows(connection, _CONNECT, access.role) if access.connect else []
-    for owner in (owner for owner, may, _ in found if not may):
+    check_connect(connection, access)
+
+
+def check_connect(connection: Connection, access: Access) -> None:
+    """Raise a CdcError where the role may not connect, and nobody here can let it."""
+    if not access.connect:
+        return
+    ((owner, may, _, may_grant),) = rows(connection, _CONNECT, access.role)
+    if not may and not may_grant and owner not in within_reach(connection):
         database = quoted(connection.info.dbname)
         raise CdcError(
             f"cannot let {quoted(access.role)} connect to database {database}, which belongs to "
             f"{quoted(owner)}. Remedy: have its owner run: GRANT CONNECT ON DATABASE {database} TO "
-            f"{quoted(access.role)}; then run pulumi up again"
+            f"{quoted(connection.info.user)} WITH GRANT OPTION; then run pulumi up again"
         )
 
 
@@ -288,18 +298,15 @@ def _owner_to_ask_for_connect(
 
     Where nobody here may give it, what PUBLIC has is enough.
     """
-    for owner, may, has_own in rows(connection, _CONNECT, access.role):
-        if has_own or (may and owner not in reach):
-            return None
-        return str(owner)
-    return None
+    ((owner, may, has_own, _),) = rows(connection, _CONNECT, access.role)
+    return None if has_own or (may and owner not in reach) else str(owner)
 
 
 def _owner_who_gave_connect(
     connection: Connection, access: Access, reach: Container[str]
 ) -> str | None:
-    found = rows(connection, _CONNECT, access.role)
-    return next((owner for owner, _, has_own in found if has_own and owner in reach), None)
+    ((owner, _, has_own, may_grant),) = rows(connection, _CONNECT, access.role)
+    return str(owner) if has_own and (may_grant or owner in reach) else None
 
 
 def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:

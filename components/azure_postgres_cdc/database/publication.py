@@ -18,7 +18,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.membership import acting_for, who_may_create
 from azure_postgres_cdc.database.publication_adoption import check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     ALL_TABLES,
@@ -73,7 +73,8 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            with acting_for(connection, _owners(connection, props, captured)):
+            owners = _owners(connection, props, captured)
+            with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
                 else:

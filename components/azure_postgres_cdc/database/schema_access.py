@@ -85,7 +85,10 @@ class SchemaAccessProvider(CdcProvider):
             if news["allSchemas"]:
                 own = news.get("ownSchemas", ())
                 found["schemas"] = sorted({*tables.user_schemas(connection), *own})
-            check_owners(connection, _access(found | {"owners": []}), is_known=bool(olds))
+            own_schemas.check(connection, found.get("ownSchemas", ()))
+            access = _access(found | {"owners": []})
+            privileges.check_connect(connection, access)
+            check_owners(connection, access, is_known=bool(olds))
             found["owners"] = _owners(connection, olds, found)
             found["tables"] = _tables(connection, found)
             # Before there is anything, the role and its schemas may be missing altogether.
