@@ -64,9 +64,7 @@ def test_former_login_that_is_nowhere_is_refused(shop: Shop, user: str) -> None:
     logins(shop, "first", formerUsers=[user]).up()
 
 
-def test_bypassrls_needs_16_and_an_administrator_that_has_it(
-    shop: Shop, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_bypassrls_needs_16_and_an_administrator_that_may_give_it(shop: Shop) -> None:
     managed = logins(shop, "first", bypassRls=True)
     if shop.server.major < 16:
         assert managed.refusal() == (
@@ -74,12 +72,33 @@ def test_bypassrls_needs_16_and_an_administrator_that_has_it(
             "this server is 15"
         )
         return
-    managed.up()
-    assert capfd.readouterr().err == (
-        "warning: the administrator cdc_admin has no BYPASSRLS itself, so PostgreSQL may not let "
-        "it give server.login.bypassRls to others. Remedy, where that is so: ALTER ROLE cdc_admin "
-        "BYPASSRLS, run by a superuser\n"
+    assert managed.refusal() == (
+        "server.login.bypassRls: the administrator cdc_admin may not give BYPASSRLS. Remedy: have "
+        "a superuser run: ALTER ROLE cdc_admin BYPASSRLS; or take bypassRls out, and give the role "
+        "a policy on the tables that have row-level security"
     )
+    shop.run("ALTER ROLE cdc_admin BYPASSRLS", superuser=True)
+    try:
+        managed.up()
+    finally:
+        shop.run("ALTER ROLE cdc_admin NOBYPASSRLS", superuser=True)
+
+
+def test_administrator_that_may_make_no_role_is_told_before_anything_is_done(
+    shop: Shop, user: str
+) -> None:
+    shop.run("ALTER ROLE cdc_admin NOCREATEROLE", superuser=True)
+    try:
+        assert logins(shop, "first", user).refusal() == (
+            "the administrator cdc_admin may make no roles. Remedy: have a superuser run: ALTER "
+            "ROLE cdc_admin CREATEROLE"
+        )
+        shop.run(f"GRANT {user} TO cdc_admin WITH ADMIN OPTION", superuser=True)
+        logins(shop, user).check()  # there is none to be made
+    finally:
+        shop.run("ALTER ROLE cdc_admin CREATEROLE", superuser=True)
+    logins(shop, "first", user).check()
+    assert shop.column("SELECT rolname FROM pg_roles WHERE rolname LIKE '%trial%'") == []
 
 
 def test_membership_without_privileges_is_given_them(shop: Shop, user: str) -> None:

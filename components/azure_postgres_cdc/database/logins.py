@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -18,7 +19,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
@@ -69,8 +70,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
             ):
                 if wanted:
                     capabilities.check(feature, version)
-            if news["bypassRls"]:
-                _warn_where_bypassrls_may_be_refused(connection)
+            _try_to_make_roles(connection, news)
             _refuse_strangers(connection, olds, news)
             _check_read_all_data(connection, news["memberships"])
             if not olds:
@@ -168,6 +168,11 @@ class WalSenderTimeoutProvider(ConvergingProvider):
 
 
 _MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
+_TO_BE_MADE = """
+SELECT EXISTS (
+    SELECT FROM unnest(%s::text[]) AS wanted(name) LEFT JOIN pg_roles r ON r.rolname = wanted.name
+    WHERE r.oid IS NULL OR (%s AND wanted.name = ANY(%s) AND NOT r.rolbypassrls))
+"""
 # Since PostgreSQL 16 that is each membership's own affair; pulumi-postgresql sees memberships only.
 _NOT_INHERITED = """
 SELECT u.rolname, g.rolname FROM pg_auth_members m
@@ -275,14 +280,28 @@ def _check_read_all_data(connection: Connection, memberships: Mapping[str, Seque
         )
 
 
-def _warn_where_bypassrls_may_be_refused(connection: Connection) -> None:
-    has = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    if not rows(connection, has)[0]:
-        administrator = quoted(connection.info.user)
-        warn(
-            [
-                f"the administrator {administrator} has no BYPASSRLS itself, so PostgreSQL may not "
-                "let it give server.login.bypassRls to others. Remedy, where that is so: "
-                f"ALTER ROLE {administrator} BYPASSRLS, run by a superuser"
-            ]
+def _try_to_make_roles(connection: Connection, props: Props) -> None:
+    """Whether the administrator may make what is missing, tried and rolled back.
+
+    Only trying tells: what Azure lets an administrator do is more than its flags say.
+    """
+    names, bypass = list(props["memberships"]), props["bypassRls"]
+    if not rows(connection, _TO_BE_MADE, names, bypass, list(props["users"]))[0]:
+        return
+    administrator = quoted(connection.info.user)
+    refusals = {
+        "CREATEROLE": f"the administrator {administrator} may make no roles. Remedy: have a "
+        f"superuser run: ALTER ROLE {administrator} CREATEROLE",
+        "BYPASSRLS": f"server.login.bypassRls: the administrator {administrator} may not give "
+        f"BYPASSRLS. Remedy: have a superuser run: ALTER ROLE {administrator} BYPASSRLS; or take "
+        "bypassRls out, and give the role a policy on the tables that have row-level security",
+    }
+    for needed, flag in (("CREATEROLE", "NOLOGIN"), *(("BYPASSRLS", "BYPASSRLS"),) * bypass):
+        trial = sql.SQL("CREATE ROLE {} {}").format(
+            sql.Identifier(f"azure_postgres_cdc_trial_{uuid.uuid4().hex}"), sql.SQL(flag)
         )
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(trial)
+        except psycopg.errors.InsufficientPrivilege:
+            raise CdcError(refusals[needed]) from None
