@@ -228,7 +228,8 @@ def test_dropped_role_is_one_line_at_refresh(shop: Shop) -> None:
     assert managed.refresh() == ["schemas"]
     assert managed.failure(managed.up) == (
         f'cannot change what passing may do in database {shop.name}: role "passing" does not '
-        "exist [42704]"
+        "exist [42704]. Remedy: run pulumi up --refresh, which makes the role again, where "
+        "somebody has dropped it"
     )
 
 

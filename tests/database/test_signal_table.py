@@ -251,7 +251,10 @@ def test_signal_table_without_its_schema_is_one_line(shop: Shop, signal: Managed
 
 def test_signal_table_with_a_missing_role_is_not_half_made(shop: Shop, signal: Managed) -> None:
     text = signal.failure(lambda: signal.up(roles=["streamkap_role", "nobody_here"]))
-    assert text == f'cannot create table {SIGNAL}: role "nobody_here" does not exist [42704]'
+    assert text == (
+        f'cannot create table {SIGNAL}: role "nobody_here" does not exist [42704]. Remedy: run '
+        "pulumi up --refresh, which makes the role again, where somebody has dropped it"
+    )
     assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
 
 

@@ -19,7 +19,7 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.membership import SCHEMA_OWNER, acting_for, within_reach
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
@@ -91,7 +91,7 @@ class ConnectorTableProvider(CdcProvider):
         dropped = set(olds["roles"]) - set(news["roles"])
         with (
             connect(news["connection"], news["database"]) as connection,
-            explained(f"cannot change the grants on table {name}"),
+            explained(f"cannot change the grants on table {name}", ROLE_IS_GONE),
         ):
             there = rows(connection, "SELECT rolname FROM pg_roles")
             self._bring_in_line(connection, name, news["roles"], dropped.intersection(there))
@@ -233,7 +233,7 @@ def _may_not_create(connection: Connection, name: TableName) -> dict[str, str]:
     return {
         "42501": f"have the owner of the schema run: GRANT CREATE ON SCHEMA {schema} TO "
         f"{administrator}, or choose another schema for it; then run pulumi up again"
-    }
+    } | ROLE_IS_GONE
 
 
 def _refusal(name: TableName, difference: str) -> CdcError:

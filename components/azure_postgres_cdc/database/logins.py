@@ -20,7 +20,7 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
 READ_ALL_DATA = "pg_read_all_data"
@@ -142,7 +142,7 @@ class WalSenderTimeoutProvider(ConvergingProvider):
         statement = sql.SQL("ALTER ROLE {} SET wal_sender_timeout = {}")
         with (
             connect(props["connection"], props["database"]) as connection,
-            explained(f"cannot set wal_sender_timeout of {quoted(user)}"),
+            explained(f"cannot set wal_sender_timeout of {quoted(user)}", ROLE_IS_GONE),
         ):
             connection.execute(statement.format(sql.Identifier(user), _text(props)))
         return props

@@ -29,7 +29,7 @@ from azure_postgres_cdc.database.privileges import CONNECT, Access
 from azure_postgres_cdc.database.row_security import hidden_tables
 from azure_postgres_cdc.database.table_owners import check_owners, check_read_only
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
 ALL, CAPTURED, NONE = "all", "captured", "none"
@@ -39,7 +39,7 @@ ALL, CAPTURED, NONE = "all", "captured", "none"
 _REMEDIES = {
     "42501": "have the owner, or a role that may, run: GRANT <owner> TO <administrator>; then run "
     "pulumi up again"
-}
+} | ROLE_IS_GONE
 
 
 @dataclass(frozen=True)
