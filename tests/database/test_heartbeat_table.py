@@ -81,6 +81,7 @@ def test_role_that_no_longer_beats_can_be_dropped(shop: Shop, heartbeat: Managed
     role = f"old_{shop.name}"
     shop.run(f"CREATE ROLE {role}")
     heartbeat.up(roles=[role])
+    shop.run(f"GRANT DELETE ON {HEARTBEAT} TO {role}")
     heartbeat.up(roles=["streamkap_role"])
     shop.run(f"DROP ROLE {role}")
     assert shop.column("SELECT 1 FROM pg_roles WHERE rolname = %s", role) == []

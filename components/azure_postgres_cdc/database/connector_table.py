@@ -155,12 +155,14 @@ class ConnectorTableProvider(CdcProvider):
                     connection.execute(sql.SQL(statement).format(table=name.identifier))
             objects = self.objects(connection, name)
             if owner and dropped:
-                _on_each(connection, "REVOKE {} ON {} {} FROM {}", objects, dropped)
+                _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, dropped)
             lacking = self._lacking(connection, name, roles)
             if owner and lacking:
                 _check_reach(connection, name, owner)
             if lacking:
-                _on_each(connection, "GRANT {} ON {} {} TO {}", objects, lacking)
+                _on_each(
+                    connection, "GRANT {privileges} ON {kind} {name} TO {roles}", objects, lacking
+                )
 
     def _lacking(self, connection: Connection, name: TableName, roles: Iterable[str]) -> list[str]:
         return sorted(set(roles) - self.granted(connection, name))
@@ -212,10 +214,16 @@ class ConnectorTable(Resource):
 def _on_each(
     connection: Connection, statement: str, objects: Iterable[_Granted], roles: Iterable[str]
 ) -> None:
-    names = sql.SQL(", ").join(map(sql.Identifier, sorted(roles)))
+    grantees = sql.SQL(", ").join(map(sql.Identifier, sorted(roles)))
     for privileges, kind, name in objects:
-        text = sql.SQL(statement)
-        connection.execute(text.format(sql.SQL(privileges), sql.SQL(kind), name.identifier, names))
+        connection.execute(
+            sql.SQL(statement).format(
+                privileges=sql.SQL(privileges),
+                kind=sql.SQL(kind),
+                name=name.identifier,
+                roles=grantees,
+            )
+        )
 
 
 def _check_reach(connection: Connection, name: TableName, owner: str) -> None:
