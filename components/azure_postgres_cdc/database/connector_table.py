@@ -16,7 +16,12 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.database.membership import SCHEMA_OWNER, acting_for, within_reach
+from azure_postgres_cdc.database.membership import (
+    SCHEMA_OWNER,
+    acting_for,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
@@ -232,7 +237,7 @@ def _check_reach(connection: Connection, name: TableName, owner: str) -> None:
         raise CdcError(
             f"table {name} belongs to {quoted(owner)}, and the administrator may grant nothing on "
             "it. Remedy: have a role that may run: "
-            f"GRANT {quoted(owner)} TO {quoted(connection.info.user)}; then run pulumi up again"
+            f"{statement_for(connection, owner)}; then run pulumi up again"
         )
 
 

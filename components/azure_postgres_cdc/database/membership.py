@@ -89,6 +89,20 @@ def acting_for(connection: Connection, owners: Iterable[str]) -> Iterator[None]:
         connection.execute(loan.give_back)
 
 
+def statement_for(connection: Connection, owner: str) -> str:
+    """What gives the administrator the privileges of an owner out of reach, run by who may.
+
+    To grant a membership again that is there without them changes nothing.
+    """
+    administrator = quoted(connection.info.user)
+    grant = f"GRANT {quoted(owner)} TO {administrator}"
+    if not rows(connection, "SELECT pg_has_role(%s, 'MEMBER')", owner)[0]:
+        return grant
+    if capabilities.has("memberships without privileges", connection.info.server_version):
+        return f"{grant} WITH INHERIT TRUE"
+    return f"ALTER ROLE {administrator} INHERIT"
+
+
 def who_may_create(connection: Connection) -> list[str]:
     """Whom to act for to create something in the database: nobody, or its owner."""
     ((owner, may_create),) = rows(connection, _DATABASE)

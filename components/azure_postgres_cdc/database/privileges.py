@@ -14,7 +14,12 @@ from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import SCHEMA_OWNER, acting_for, within_reach
+from azure_postgres_cdc.database.membership import (
+    SCHEMA_OWNER,
+    acting_for,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
@@ -266,9 +271,8 @@ def _carry_out(connection: Connection, statement: str, what: Difference, role: s
 def _check_granted(connection: Connection, access: Access) -> None:
     """Whoever has some privilege and may not grant it gets a mere warning from PostgreSQL."""
     refused = {f.schema: f.owner for f in _on_schemas(connection, access) if not f.has}
-    administrator = quoted(connection.info.user)
     if refused:
-        statements = {f"GRANT {quoted(owner)} TO {administrator}" for owner in refused.values()}
+        statements = {statement_for(connection, owner) for owner in refused.values()}
         raise CdcError(
             f"cannot grant anything to {quoted(access.role)} on schema "
             f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "

@@ -24,7 +24,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.database.privileges import CONNECT, Access
 from azure_postgres_cdc.database.row_security import hidden_tables
 from azure_postgres_cdc.database.table_owners import check_owners, check_read_only
@@ -217,8 +217,7 @@ def _owners(connection: Connection, olds: Props, news: Props) -> list[str]:
             "correct `owners`, or leave it out: the owners of tables are found by themselves"
         )
     if set(strangers) - known:
-        administrator = quoted(connection.info.user)
-        statements = listed(f"GRANT {quoted(owner)} TO {administrator}" for owner in strangers)
+        statements = listed(statement_for(connection, owner) for owner in strangers)
         raise CdcError(
             f"owners of database {news['database']}: the administrator may not act for "
             f"{listed(strangers)}. Remedy: list only owners that it is a member of, or have a role "

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.database.privileges import Access, closed_schemas
 from azure_postgres_cdc.dynamic import CdcProvider, warn
 from azure_postgres_cdc.errors import CdcError
@@ -92,9 +92,8 @@ def _statements(
     for owner, names in owned.items():
         found.setdefault(owner, []).append(listed(names, 5))
     who = dict(rows(connection, _WHO_MAY, list(found)))
-    administrator = quoted(connection.info.user)
     return [
-        f"{listed(what)} of {quoted(owner)}: GRANT {quoted(owner)} TO {administrator}, run by "
+        f"{listed(what)} of {quoted(owner)}: {statement_for(connection, owner)}, run by "
         f"{who.get(owner, 'a superuser or the role that made it')}"
         for owner, what in sorted(found.items())
     ]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.names import TableName, quoted
+from azure_postgres_cdc.names import TableName
 
 # Kinds in pg_class that a publication takes: ordinary and partitioned tables.
 _KINDS = {
@@ -112,16 +112,16 @@ class Table(NamedTuple):
             return f"{self.name} is PostgreSQL's own, which is not captured"
         return None
 
-    def ownership_fault(self, administrator: str, reach: Container[str]) -> str | None:
+    def ownership_fault(self, statements: Mapping[str, str]) -> str | None:
         """Why the administrator may neither publish nor alter the table, if it may not.
 
-        `reach`: the owners that it may act for.
+        `statements`: for each owner out of reach, what would give the administrator its privileges.
         """
-        if self.is_ours or self.owner in reach:
+        if self.is_ours or self.owner not in statements:
             return None
         return (
             f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
-            f"(GRANT {quoted(self.owner)} TO {quoted(administrator)}, run by a role that may)"
+            f"({statements[self.owner]}, run by a role that may)"
         )
 
 
