@@ -210,6 +210,28 @@ def test_everything_is_revoked_at_destroy(shop: Shop) -> None:
     assert default_grants(shop) == []
 
 
+def test_what_is_left_for_the_role_at_destroy_is_named(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """PostgreSQL drops no role that something depends on, and says not on what."""
+    managed = access(shop, "sales", "other")
+    managed.up()
+    shop.run(
+        "CREATE SCHEMA attic",
+        "ALTER TABLE sales.orders SET SCHEMA attic",
+        "ALTER TABLE other.secrets OWNER TO azuresu",
+        superuser=True,
+    )
+    capfd.readouterr()
+    managed.destroy()
+    assert capfd.readouterr().err == (
+        f"warning: role {ROLE} has something left in database {shop.name}: table attic.orders, "
+        "table other.secrets. Remedy, where it cannot be dropped for that: in database "
+        f"{shop.name}, as a superuser or a member of the role, DROP OWNED BY {ROLE}, which revokes "
+        "what it was granted there, and drops what it owns; then run pulumi destroy again\n"
+    )
+
+
 def test_dropped_schema_is_no_obstacle(shop: Shop) -> None:
     managed = access(shop, "other", "sales")
     managed.up()

@@ -85,6 +85,13 @@ JOIN pg_roles o ON o.oid = c.relowner
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
 """
 
+_HELD = """
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0)
+FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass AND b.datname = current_database() AND r.rolname = %s
+ORDER BY 1
+"""
+
 
 class _OnSchema(NamedTuple):
     """One privilege on one schema."""
@@ -234,6 +241,11 @@ def grant(connection: Connection, access: Access) -> None:
 def revoke(connection: Connection, was: Access, now: Access) -> None:
     """Revoke what is no longer wanted."""
     _carry_out(connection, "REVOKE {} ON {} {} FROM {}", surplus(connection, was, now), was.role)
+
+
+def held(connection: Connection, role: str) -> list[str]:
+    """Everything in the database that a role owns or may do something with, as PostgreSQL says."""
+    return rows(connection, _HELD, role)
 
 
 def readable(connection: Connection, role: str) -> set[TableName]:

@@ -135,6 +135,7 @@ class SchemaAccessProvider(CdcProvider):
         ):
             privileges.revoke(connection, _access(props), Access(props["role"]))
             own_schemas.drop_empty(connection, props.get("madeSchemas", ()))
+            _warn_of_what_is_left(connection, props["role"])
 
 
 class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
@@ -253,6 +254,21 @@ def _warn_of_hidden_rows(connection: Connection, props: Props, user: str) -> Non
                 "snapshots would lack them. Remedy: server.login.bypassRls (PostgreSQL 16 and "
                 "later), or CREATE POLICY ... FOR SELECT "
                 f"TO {quoted(props['role'])} USING (true) on each"
+            ]
+        )
+
+
+def _warn_of_what_is_left(connection: Connection, role: str) -> None:
+    """Of tables that have moved or changed hands since, and of grants that others have made."""
+    left = privileges.held(connection, role)
+    if left:
+        database, name = quoted(connection.info.dbname), quoted(role)
+        warn(
+            [
+                f"role {name} has something left in database {database}: {listed(left)}. Remedy, "
+                f"where it cannot be dropped for that: in database {database}, as a superuser or a "
+                f"member of the role, DROP OWNED BY {name}, which revokes what it was granted "
+                "there, and drops what it owns; then run pulumi destroy again"
             ]
         )
 
