@@ -29,6 +29,16 @@ from azure_postgres_cdc.names import TableName, listed, quoted
 
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
+_OWNER_AND_KIND = """
+SELECT pg_get_userbyid(c.relowner), CASE
+    WHEN c.relkind = 'v' THEN 'it is a view'
+    WHEN c.relkind = 'p' OR c.relispartition THEN 'it is partitioned, or a partition'
+    WHEN c.relkind <> 'r' THEN 'it is no ordinary table'
+    WHEN c.relpersistence <> 'p' THEN 'it is an unlogged table, whose changes are not in the WAL'
+END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        coalesce(a.attnum = ANY(i.indkey), false)
@@ -118,7 +128,7 @@ class ConnectorTableProvider(CdcProvider):
             explained(f"cannot drop table {name}"),
             acting_for(connection, tables.owners_of(connection, [name])),
         ):
-            if tables.describe(connection, [name])[0].kind is not None:
+            if rows(connection, _OWNER_AND_KIND, name.schema, name.name):
                 self.before_drop(connection, props, name)
                 connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
 
@@ -174,17 +184,18 @@ class ConnectorTableProvider(CdcProvider):
 
     def _owner(self, connection: Connection, name: TableName) -> str | None:
         """Whose table it is; None where there is none. Raises a CdcError where it does not fit."""
-        (found,) = tables.describe(connection, [name])
-        if found.kind is None:
+        found = rows(connection, _OWNER_AND_KIND, name.schema, name.name)
+        if not found:
             return None
+        ((owner, fault),) = found
         columns = [tuple(row) for row in rows(connection, _COLUMNS, name.schema, name.name)]
-        if found.is_partition or found.kind == "p":
-            raise _refusal(name, "it is partitioned, or a partition")
-        if found.fault:
-            raise _refusal(name, f"it {found.fault.removeprefix(f'{name} ')}")
-        if columns != list(self.columns):
-            raise _refusal(name, _difference(self.columns, columns))
-        return found.owner
+        difference = fault or _difference(self.columns, columns)
+        if difference:
+            raise CdcError(
+                f"table {name} is there already, but is not the connector's: {difference}. Remedy: "
+                "rename or drop it, or choose another schema for it"
+            )
+        return str(owner)
 
     def _name(self, props: Props) -> TableName:
         return TableName(props["schema"], self.table)
@@ -249,14 +260,10 @@ def _may_not_create(connection: Connection, name: TableName) -> dict[str, str]:
     } | ROLE_IS_GONE
 
 
-def _refusal(name: TableName, difference: str) -> CdcError:
-    return CdcError(
-        f"table {name} is there already, but is not the connector's: {difference}. Remedy: rename "
-        "or drop it, or choose another schema for it"
-    )
-
-
-def _difference(columns: Iterable[Column], found: Iterable[Column]) -> str:
+def _difference(columns: Sequence[Column], found: Sequence[Column]) -> str:
+    """What is wrong with the columns; nothing where they are those that are wanted."""
+    if list(columns) == list(found):
+        return ""
     wanted, have = list(map(_spelt, columns)), list(map(_spelt, found))
     lacks = [column for column in wanted if column not in have]
     extra = [column for column in have if column not in wanted]
