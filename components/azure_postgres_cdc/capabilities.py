@@ -25,6 +25,7 @@ _VERSIONS = {
     "FOR TABLES IN SCHEMA": (15, None),
     "column lists and row filters of a publication": (15, None),
     "CREATEROLE only with the ADMIN option": (16, None),
+    "memberships without privileges": (16, None),
     "BYPASSRLS from an administrator who is no superuser": (16, None),
     "logical decoding on a read replica": (16, None),
     "pg_failover_slots": (OLDEST_ON_AZURE, 16),

@@ -67,6 +67,10 @@ _REMEDIES = {
     "(server.parameters), where the shared memory is what is short; then run pulumi up again",
     "55P03": "run pulumi up again when the transactions that keep the lock are over",
 }
+ROLE_IS_GONE = {
+    "42704": "run pulumi up --refresh, which makes the role again, where somebody has dropped it"
+}
+"""For `explained`, of statements that name a role."""
 _AGAIN = "run pulumi up again"
 
 

@@ -339,3 +339,36 @@ def test_more_tables_take_no_more_round_trips(
     counted = 0
     connector.report()
     assert counted == few
+
+
+def test_membership_without_its_privileges_is_told_from_none(connector: Connector) -> None:
+    user = connector.user
+    if connector.shop.server.major >= 16:
+        connector.shop.run(f"GRANT streamkap_role TO {user} WITH INHERIT FALSE", superuser=True)
+        remedy = f"pulumi up, or GRANT streamkap_role TO {user} WITH INHERIT TRUE"
+    else:
+        connector.shop.run(f"ALTER ROLE {user} NOINHERIT", superuser=True)
+        remedy = f"pulumi up --refresh, or ALTER ROLE {user} INHERIT"
+    assert connector.said("role-membership") == (
+        "failed",
+        f"{user} is in streamkap_role, which holds the grants, but without INHERIT: it has none of "
+        "its privileges",
+    )
+    assert connector.find("role-membership").remedy == remedy
+
+
+def test_login_at_its_connection_limit_is_told_what_to_raise(connector: Connector) -> None:
+    connector.shop.run(f"ALTER ROLE {connector.user} CONNECTION LIMIT 0", superuser=True)
+    assert connector.said("connection")[0] == "failed"
+    assert connector.find("connection").remedy == (
+        "raise server.login.connectionLimit, or end connections of this login"
+    )
+
+
+def test_schema_that_is_gone_is_not_said_to_be_usable(connector: Connector) -> None:
+    connector.shop.run("DROP SCHEMA streamkap CASCADE")
+    assert connector.said("schema-usage") == ("ok", "USAGE on public, sales")
+    assert connector.said("signal-table") == (
+        "failed",
+        "table streamkap.streamkap_signal does not exist",
+    )

@@ -164,6 +164,23 @@ def test_table_of_such_an_owner_is_added_later(shop: Shop) -> None:
     assert memberships(shop) == before
 
 
+def test_signal_table_of_such_an_owner_is_published(shop: Shop, owner: str) -> None:
+    shop.run("CREATE TABLE app.mine (id int PRIMARY KEY)", "CREATE SCHEMA streamkap")
+    signal = "streamkap.streamkap_signal"
+    shop.run(
+        f"CREATE TABLE {signal} (id VARCHAR(255) PRIMARY KEY)",
+        f"ALTER TABLE {signal} OWNER TO {owner}",
+        superuser=True,
+    )
+    before = memberships(shop)
+    own = {"ownTables": [signal]}
+    managed = shop.managed(PublicationProvider(), **publication("app.mine") | own)
+    managed.up()
+    assert shop.published() == ["app.mine", signal]
+    assert memberships(shop) == before
+    assert managed.up() == managed.refresh() == []
+
+
 def test_table_out_of_reach_is_told_before_anything_is_done(shop: Shop) -> None:
     shop.run(
         "CREATE TABLE public.theirs (id int PRIMARY KEY)",

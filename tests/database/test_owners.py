@@ -127,14 +127,51 @@ def test_schema_of_such_an_owner_is_granted_too(shop: Shop, app: str) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_schema_of_a_stranger_is_one_line_with_the_remedy(shop: Shop) -> None:
+def test_schema_of_a_stranger_is_refused_before_anything_is_done(shop: Shop) -> None:
     shop.run("ALTER SCHEMA sales OWNER TO azuresu", superuser=True)
     managed = found(shop)
-    assert managed.failure(managed.up) == (
-        f"cannot grant anything to {ROLE} on schema sales: it belongs to somebody else. Remedy: "
-        "have a role that may run: GRANT azuresu TO cdc_admin; then run pulumi up again"
+    assert managed.refusal() == (
+        f"database {shop.name} has schemas that the administrator may grant nothing on: schema "
+        "sales of azuresu: GRANT azuresu TO cdc_admin, run by a superuser or the role that made "
+        "it. Remedy: have these statements run, then run pulumi up again"
     )
-    assert shop.privileges("sales.first") == set()
+    shop.run("ALTER TABLE sales.orders OWNER TO azuresu", superuser=True)
+    assert "has schemas and tables that" in managed.refusal()
+    assert "on: schema sales, sales.orders of azuresu: GRANT" in managed.refusal()
+
+
+@pytest.mark.usefixtures("app")
+def test_schema_of_a_stranger_is_no_obstacle_where_the_role_may_use_it(shop: Shop) -> None:
+    shop.run("ALTER SCHEMA sales OWNER TO azuresu", superuser=True)
+    shop.run("GRANT USAGE ON SCHEMA sales TO PUBLIC", superuser=True)
+    assert "schema sales of azuresu" in found(shop).refusal()  # CREATE is still to be granted
+    managed = found(shop, create=False)
+    managed.up()
+    assert may(shop, "sales") == (False, True)
+    assert managed.up() == managed.refresh() == []
+    shop.run("GRANT ALL ON SCHEMA sales TO cdc_admin WITH GRANT OPTION", superuser=True)
+    managed.up(create=True)
+    assert may(shop, "sales") == (True, True)
+    managed.destroy()
+    assert may(shop, "sales") == (False, True)
+
+
+def test_public_schema_is_granted_for_the_owner_of_the_database(shop: Shop, app: str) -> None:
+    """Since PostgreSQL 15 it belongs to pg_database_owner, which nobody can be made a member of."""
+    shop.run(
+        f"ALTER DATABASE {shop.name} OWNER TO {app}",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        superuser=True,
+    )
+    managed = access(shop, "public", discoverOwners=True)
+    managed.up()
+    assert may(shop, "public") == (True, True)
+    shop.run(f"REVOKE ALL ON SCHEMA public FROM {ROLE}", superuser=True)
+    assert "lacking" in managed.up()
+    assert may(shop, "public") == (True, True)
+    managed.destroy()
+    assert may(shop, "public") == (False, False)
+    shop.run(f"ALTER DATABASE {shop.name} OWNER TO cdc_admin", superuser=True)
 
 
 def test_state_of_an_earlier_version_is_brought_up_to_date(shop: Shop, app: str) -> None:

@@ -111,7 +111,7 @@ def test_owner_that_the_administrator_may_not_act_for_is_refused_in_the_preview(
 
 def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
     signal = shop.managed(SignalTableProvider(), schema="sales", roles=[ROLE])
-    managed = access(shop, "sales")
+    managed = access(shop, "sales", writes=["sales"])
     signal.up()
     managed.up()
     managed.up(owners=[shop.server.admin_user, "team"])
@@ -120,6 +120,24 @@ def test_write_grants_on_the_signal_table_survive(shop: Shop) -> None:
     assert signal.refresh() == managed.refresh() == []
     managed.destroy()
     assert shop.privileges("sales.streamkap_signal") == {"SELECT", "INSERT", "UPDATE"}
+
+
+def test_signal_table_of_another_schema_is_a_table_like_any_other(shop: Shop) -> None:
+    """Left over from an earlier set-up, in a captured schema: it is captured, so it is read."""
+    shop.run("CREATE SCHEMA streamkap", "CREATE TABLE sales.streamkap_signal (id int)")
+    managed = access(shop, "sales", writes=["streamkap"])
+    managed.up()
+    assert can_read(shop, "sales.streamkap_signal")
+    managed.destroy()
+    assert not can_read(shop, "sales.streamkap_signal")
+
+
+def test_schema_of_a_foreign_extension_is_left_alone(shop: Shop) -> None:
+    shop.run("CREATE SCHEMA cron", "ALTER EXTENSION plpgsql ADD SCHEMA cron", superuser=True)
+    managed = access(shop)
+    managed.up()
+    assert managed.outputs["schemas"] == ["other", "public", "sales"]
+    assert may(shop, "cron") == (False, False)
 
 
 def test_every_schema_is_looked_up(shop: Shop) -> None:
@@ -192,6 +210,28 @@ def test_everything_is_revoked_at_destroy(shop: Shop) -> None:
     assert default_grants(shop) == []
 
 
+def test_what_is_left_for_the_role_at_destroy_is_named(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """PostgreSQL drops no role that something depends on, and says not on what."""
+    managed = access(shop, "sales", "other")
+    managed.up()
+    shop.run(
+        "CREATE SCHEMA attic",
+        "ALTER TABLE sales.orders SET SCHEMA attic",
+        "ALTER TABLE other.secrets OWNER TO azuresu",
+        superuser=True,
+    )
+    capfd.readouterr()
+    managed.destroy()
+    assert capfd.readouterr().err == (
+        f"warning: role {ROLE} has something left in database {shop.name}: table attic.orders, "
+        "table other.secrets. Remedy, where it cannot be dropped for that: in database "
+        f"{shop.name}, as a superuser or a member of the role, DROP OWNED BY {ROLE}, which revokes "
+        "what it was granted there, and drops what it owns; then run pulumi destroy again\n"
+    )
+
+
 def test_dropped_schema_is_no_obstacle(shop: Shop) -> None:
     managed = access(shop, "other", "sales")
     managed.up()
@@ -210,7 +250,8 @@ def test_dropped_role_is_one_line_at_refresh(shop: Shop) -> None:
     assert managed.refresh() == ["schemas"]
     assert managed.failure(managed.up) == (
         f'cannot change what passing may do in database {shop.name}: role "passing" does not '
-        "exist [42704]"
+        "exist [42704]. Remedy: run pulumi up --refresh, which makes the role again, where "
+        "somebody has dropped it"
     )
 
 

@@ -97,6 +97,17 @@ def test_only_captured_tables(ready: Connector, shop: Shop) -> None:
     )
 
 
+def test_signal_that_the_connector_would_never_see_is_not_written(
+    ready: Connector, shop: Shop
+) -> None:
+    """It reads the signal table's changes, which it gets where the table is published."""
+    shop.run("ALTER PUBLICATION streamkap_pub DROP TABLE streamkap.streamkap_signal")
+    assert refusal(ready, ORDERS) == (
+        "signal table streamkap.streamkap_signal is not in publication streamkap_pub: the "
+        "connector would never see the signal. Remedy: pulumi up --refresh, which puts it back"
+    )
+
+
 def test_tables_of_a_file(ready: Connector, shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "tables.csv"
     file.write_text("orders\n")

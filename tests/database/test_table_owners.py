@@ -49,6 +49,22 @@ def test_table_out_of_reach_is_told_with_the_statement_and_who_may_run_it(
     )
 
 
+def test_membership_that_is_there_without_privileges_is_given_them(
+    shop: Shop, managed: Managed
+) -> None:
+    """To grant it again as it is would change nothing, and the remedy would help nobody."""
+    if shop.server.major < 16:
+        pytest.skip("before 16, CREATEROLE is enough to grant any role")
+    give(shop, "app.theirs", "App B")
+    shop.run('GRANT "App B" TO cdc_admin WITH INHERIT FALSE', superuser=True)
+    try:
+        assert 'GRANT "App B" TO cdc_admin WITH INHERIT TRUE, run by' in managed.refusal()
+        shop.run('GRANT "App B" TO cdc_admin WITH INHERIT TRUE', superuser=True)
+        managed.up()
+    finally:
+        shop.run('REVOKE "App B" FROM cdc_admin', superuser=True)
+
+
 def test_superuser_s_table_is_out_of_reach_on_every_version(shop: Shop, managed: Managed) -> None:
     give(shop, "app.theirs", "azuresu")
     assert "app.theirs of azuresu: GRANT azuresu TO cdc_admin" in managed.refusal()

@@ -104,3 +104,14 @@ def test_password_is_changed_without_an_interruption(made: Rehearsal) -> None:
     assert ask(made, "SELECT rolname FROM pg_roles WHERE rolname LIKE 'streamkap_user%'") == [
         ("streamkap_user_b",)
     ]
+
+
+def test_change_of_password_can_be_called_off(made: Rehearsal) -> None:
+    """The connector goes on with the login that it has, and with its password."""
+    second = credentials(made)
+    use(made, "streamkap_user_c", second[0])
+    made.engine.up("--skip-preview", capture=True)
+    use(made, second[0], "streamkap_user_c")
+    made.engine.up("--skip-preview", capture=True)
+    assert credentials(made) == second
+    assert reads(made, second)

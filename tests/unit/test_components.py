@@ -290,7 +290,9 @@ def test_former_login_keeps_its_password_and_its_roles() -> None:
     assert roles["streamkap_user"].ignored == ("password", "roles")
     assert "password" not in roles["streamkap_user"].inputs
     assert roles["second"].ignored == ()
-    assert {item.inputs["user"] for item in found.of("GeneratedPassword")} == {"second"}
+    # The former one's is kept, for the case that the change is called off.
+    assert {item.inputs["user"] for item in found.of("GeneratedPassword")} == {*roles}
+    assert {form["username"] for form in found.outputs} == {"second"}
     assert {item.inputs["user"] for item in found.of("WalSenderTimeout")} == {*roles}
     for role in roles.values():
         assert (role.inputs["connectionLimit"], role.inputs["bypassRowLevelSecurity"]) == (9, True)

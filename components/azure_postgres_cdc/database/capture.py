@@ -8,7 +8,7 @@ from typing import Any, NotRequired, TypedDict
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName
 
@@ -95,15 +95,16 @@ def resolve(
     else:
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
     wanted = [table for table in wanted if table not in own]
-    administrator = connection.info.user
     obstacles = tables.in_the_way(connection, wanted)
-    reach = {} if all(table.is_ours for table in obstacles) else within_reach(connection)
+    owners = {table.owner for table in obstacles if table.owner and not table.is_ours}
+    strangers = owners.difference(within_reach(connection)) if owners else ()
+    statements = {owner: statement_for(connection, owner) for owner in strangers}
     faults = [
         fault
         for table in obstacles
         if (
             fault := table.fault
-            or (None if table.name in done else table.ownership_fault(administrator, reach))
+            or (None if table.name in done else table.ownership_fault(statements))
         )
     ]
     faults += _partitioned(connection, wanted)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import ClassVar
 
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -15,13 +16,29 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.database.membership import (
+    SCHEMA_OWNER,
+    acting_for,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
-from azure_postgres_cdc.errors import CdcError, explained
-from azure_postgres_cdc.names import TableName, listed
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
+from azure_postgres_cdc.names import TableName, listed, quoted
 
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE")
 
+_OWNER_AND_KIND = """
+SELECT pg_get_userbyid(c.relowner), CASE
+    WHEN c.relkind = 'v' THEN 'it is a view'
+    WHEN c.relkind = 'p' OR c.relispartition THEN 'it is partitioned, or a partition'
+    WHEN c.relkind <> 'r' THEN 'it is no ordinary table'
+    WHEN c.relpersistence <> 'p' THEN 'it is an unlogged table, whose changes are not in the WAL'
+END
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
 _COLUMNS = """
 SELECT a.attname, format_type(a.atttypid, a.atttypmod), a.attnotnull,
        coalesce(a.attnum = ANY(i.indkey), false)
@@ -38,69 +55,68 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
+_SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
+
 Column = tuple[str, str, bool, bool]
 """Name, type, NOT NULL, part of the primary key."""
+_Granted = tuple[str, str, TableName]
+"""Privileges, the kind of what they are on, and its name."""
 
 
 class ConnectorTableProvider(CdcProvider):
     """Creates a table of the connector's, with its grants, through psycopg."""
 
     identity = ("database", "schema")
+    unsettled = ("lacking",)
 
     table: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     statements: ClassVar[tuple[str, ...]]
-    """How to make it. Placeholders: `{table}`, `{roles}` that write to it, `{id_sequence}`."""
-    grants: ClassVar[tuple[str, ...]] = (
-        "GRANT SELECT, INSERT, UPDATE ON TABLE {table} TO {roles}",
-    )
+    """How to make it. Placeholder: `{table}`."""
 
     def resolve(self, olds: Props, news: Props) -> Props:
-        """A table that has vanished is made again, visibly: what it held were requests, no data."""
-        present = True
+        """One of another shape, or out of reach, is refused before anything is changed.
+
+        A table that has vanished is made again, visibly: what it held were requests, no data. And
+        a grant that it has lost is given again.
+        """
         name = self._name(news)
-        if olds and self._name(olds) == name:
-            with connect(news["connection"], news["database"]) as connection:
-                present = bool(_columns(connection, name))
-            if not present:
-                warn([f"table {name} has vanished and is made again"])
-        return news | {"present": present}
+        is_known = bool(olds) and self._name(olds) == name
+        with connect(news["connection"], news["database"]) as connection:
+            owner = self._owner(connection, name)
+            lacking = self._lacking(connection, name, news["roles"]) if owner else []
+            if owner and lacking:
+                _check_reach(connection, name, owner)
+        if is_known and not owner:
+            warn([f"table {name} has vanished and is made again"])
+        present = owner is not None or not is_known
+        return news | {"present": present, "lacking": lacking if is_known else []}
 
     def make(self, props: Props) -> Props:
         name = self._name(props)
-        with connect(props["connection"], props["database"]) as connection:
-            found = _columns(connection, name)
-            with explained(f"cannot create table {name}"):
-                if not found:
-                    self._run(connection, props, self.statements)
-                elif found != list(self.columns):
-                    raise CdcError(self._refusal(name, found))
-                self._run(connection, props, self.grants)
-        return props | {"present": True}
+        with (
+            connect(props["connection"], props["database"]) as connection,
+            explained(f"cannot create table {name}", _may_not_create(connection, name)),
+        ):
+            self._bring_in_line(connection, name, props["roles"])
+        return props | {"present": True, "lacking": []}
 
     def change(self, olds: Props, news: Props) -> Props:
         name = self._name(news)
         dropped = set(olds["roles"]) - set(news["roles"])
         with (
             connect(news["connection"], news["database"]) as connection,
-            explained(f"cannot change the grants on table {name}"),
+            explained(f"cannot change the grants on table {name}", ROLE_IS_GONE),
         ):
-            for role in sorted(dropped):
-                revoke = sql.SQL("REVOKE ALL ON TABLE {} FROM {}")
-                connection.execute(revoke.format(name.identifier, sql.Identifier(role)))
-            if not _columns(connection, name):
-                self._run(connection, news, self.statements)
-            self._run(connection, news, self.grants)
-        return olds | news | {"present": True}
+            there = rows(connection, "SELECT rolname FROM pg_roles")
+            self._bring_in_line(connection, name, news["roles"], dropped.intersection(there))
+        return olds | news | {"present": True, "lacking": []}
 
     def look(self, props: Props) -> Props | None:
         name = self._name(props)
         with connect(props["connection"], props["database"]) as connection:
-            found = _columns(connection, name)
-            if not found:
+            if self._owner(connection, name) is None:
                 return None
-            if found != list(self.columns):
-                raise CdcError(self._refusal(name, found))
             granted = self.granted(connection, name)
         return props | {"roles": sorted(set(props["roles"]) & granted)}
 
@@ -110,9 +126,11 @@ class ConnectorTableProvider(CdcProvider):
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop table {name}"),
+            acting_for(connection, tables.owners_of(connection, [name])),
         ):
-            self.before_drop(connection, props, name)
-            connection.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(name.identifier))
+            if rows(connection, _OWNER_AND_KIND, name.schema, name.name):
+                self.before_drop(connection, props, name)
+                connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
 
     def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
         """Raise a CdcError where the table must not go."""
@@ -120,46 +138,67 @@ class ConnectorTableProvider(CdcProvider):
     def fault(self, connection: Connection, schema: str) -> str | None:
         """Why a connector could not use the table of this schema, if it could not."""
         name = TableName(schema, self.table)
-        found = _columns(connection, name)
-        if not found:
-            return f"table {name} does not exist. Remedy: run pulumi up, which makes it again"
-        return None if found == list(self.columns) else self._refusal(name, found)
+        try:
+            if self._owner(connection, name) is None:
+                return f"table {name} does not exist. Remedy: run pulumi up, which makes it again"
+        except CdcError as refusal:
+            return str(refusal)
+        return None
+
+    def objects(self, connection: Connection, name: TableName) -> list[_Granted]:  # noqa: ARG002
+        """What the roles get privileges on."""
+        return [(", ".join(PRIVILEGES), "TABLE", name)]
 
     def granted(self, connection: Connection, name: TableName) -> set[str]:
         """The roles that have all of the grants."""
         return set(rows(connection, _GRANTED, name.schema, name.name, list(PRIVILEGES)))
 
+    def _bring_in_line(
+        self,
+        connection: Connection,
+        name: TableName,
+        roles: Sequence[str],
+        dropped: Collection[str] = (),
+    ) -> None:
+        """Make it where it is missing; revoke, and grant what is lacking, as its owner may."""
+        owner = self._owner(connection, name)
+        of_schema = _SCHEMA_OWNER.format(owner=SCHEMA_OWNER)
+        owners = [owner] if owner else rows(connection, of_schema, name.schema)
+        with acting_for(connection, owners):
+            if owner is None:
+                for statement in self.statements:
+                    connection.execute(sql.SQL(statement).format(table=name.identifier))
+            objects = self.objects(connection, name)
+            if owner and dropped:
+                _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, dropped)
+            lacking = self._lacking(connection, name, roles)
+            if owner and lacking:
+                _check_reach(connection, name, owner)
+            if lacking:
+                _on_each(
+                    connection, "GRANT {privileges} ON {kind} {name} TO {roles}", objects, lacking
+                )
+
+    def _lacking(self, connection: Connection, name: TableName, roles: Iterable[str]) -> list[str]:
+        return sorted(set(roles) - self.granted(connection, name))
+
+    def _owner(self, connection: Connection, name: TableName) -> str | None:
+        """Whose table it is; None where there is none. Raises a CdcError where it does not fit."""
+        found = rows(connection, _OWNER_AND_KIND, name.schema, name.name)
+        if not found:
+            return None
+        ((owner, fault),) = found
+        columns = [tuple(row) for row in rows(connection, _COLUMNS, name.schema, name.name)]
+        difference = fault or _difference(self.columns, columns)
+        if difference:
+            raise CdcError(
+                f"table {name} is there already, but is not the connector's: {difference}. Remedy: "
+                "rename or drop it, or choose another schema for it"
+            )
+        return str(owner)
+
     def _name(self, props: Props) -> TableName:
         return TableName(props["schema"], self.table)
-
-    def _run(self, connection: Connection, props: Props, statements: Sequence[str]) -> None:
-        name = self._name(props)
-        roles = sql.SQL(", ").join(map(sql.Identifier, props["roles"]))
-        for statement in statements:
-            text = sql.SQL(statement)
-            connection.execute(
-                text.format(
-                    table=name.identifier,
-                    roles=roles,
-                    id_sequence=sql.Identifier(name.schema, f"{name.name}_id_seq"),
-                )
-            )
-
-    def _refusal(self, name: TableName, found: Sequence[Column]) -> str:
-        wanted = [_spelt(column) for column in self.columns]
-        have = [_spelt(column) for column in found]
-        lacks = [column for column in wanted if column not in have]
-        extra = [column for column in have if column not in wanted]
-        differences = [
-            f"it lacks {listed(lacks)}" if lacks else "",
-            f"it has {listed(extra)} instead" if extra else "",
-            "" if lacks or extra else "its columns are in another order",
-        ]
-        return (
-            f"table {name} is there already, but is not the connector's: "
-            f"{', '.join(filter(None, differences))}. Remedy: rename or drop it, or choose another "
-            "schema for it"
-        )
 
 
 class ConnectorTable(Resource):
@@ -188,8 +227,52 @@ class ConnectorTable(Resource):
         super().__init__(self.provider(), resource_name, props, opts)
 
 
-def _columns(connection: Connection, name: TableName) -> list[Column]:
-    return [tuple(row) for row in rows(connection, _COLUMNS, name.schema, name.name)]
+def _on_each(
+    connection: Connection, statement: str, objects: Iterable[_Granted], roles: Iterable[str]
+) -> None:
+    grantees = sql.SQL(", ").join(map(sql.Identifier, sorted(roles)))
+    for privileges, kind, name in objects:
+        connection.execute(
+            sql.SQL(statement).format(
+                privileges=sql.SQL(privileges),
+                kind=sql.SQL(kind),
+                name=name.identifier,
+                roles=grantees,
+            )
+        )
+
+
+def _check_reach(connection: Connection, name: TableName, owner: str) -> None:
+    """Whoever may do something else with a table and grants it gets a mere warning."""
+    if owner not in within_reach(connection):
+        raise CdcError(
+            f"table {name} belongs to {quoted(owner)}, and the administrator may grant nothing on "
+            "it. Remedy: have a role that may run: "
+            f"{statement_for(connection, owner)}; then run pulumi up again"
+        )
+
+
+def _may_not_create(connection: Connection, name: TableName) -> dict[str, str]:
+    schema, administrator = quoted(name.schema), quoted(connection.info.user)
+    return {
+        "42501": f"have the owner of the schema run: GRANT CREATE ON SCHEMA {schema} TO "
+        f"{administrator}, or choose another schema for it; then run pulumi up again"
+    } | ROLE_IS_GONE
+
+
+def _difference(columns: Sequence[Column], found: Sequence[Column]) -> str:
+    """What is wrong with the columns; nothing where they are those that are wanted."""
+    if list(columns) == list(found):
+        return ""
+    wanted, have = list(map(_spelt, columns)), list(map(_spelt, found))
+    lacks = [column for column in wanted if column not in have]
+    extra = [column for column in have if column not in wanted]
+    differences = [
+        f"it lacks {listed(lacks)}" if lacks else "",
+        f"it has {listed(extra)} instead" if extra else "",
+        "" if lacks or extra else "its columns are in another order",
+    ]
+    return ", ".join(filter(None, differences))
 
 
 def _spelt(column: Column) -> str:

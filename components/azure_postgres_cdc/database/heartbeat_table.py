@@ -27,15 +27,26 @@ class HeartbeatTableProvider(ConnectorTableProvider):
         "last_update TIMESTAMP DEFAULT CURRENT_TIMESTAMP)",
         "INSERT INTO {table} (text) VALUES ('test_heartbeat')",
     )
-    grants = (
-        *ConnectorTableProvider.grants,
-        "GRANT USAGE ON SEQUENCE {id_sequence} TO {roles}",
-    )
+
+    def objects(self, connection: Connection, name: TableName) -> list[tuple[str, str, TableName]]:
+        """The sequence too, where there is one: a table that is adopted may do without."""
+        sequence = _sequence(connection, name)
+        found = super().objects(connection, name)
+        return [*found, ("USAGE", "SEQUENCE", sequence)] if sequence else found
 
     def granted(self, connection: Connection, name: TableName) -> set[str]:
         """The roles that have all of the grants, the sequence's among them."""
-        users = rows(connection, _SEQUENCE_USERS, name.schema, f"{name.name}_id_seq")
-        return super().granted(connection, name) & set(users)
+        found = super().granted(connection, name)
+        sequence = _sequence(connection, name)
+        if sequence:
+            found &= set(rows(connection, _SEQUENCE_USERS, sequence.schema, sequence.name))
+        return found
+
+
+def _sequence(connection: Connection, name: TableName) -> TableName | None:
+    """What numbers its rows; PostgreSQL chooses the name."""
+    (found,) = rows(connection, "SELECT pg_get_serial_sequence(%s, 'id')", str(name))
+    return TableName.parse(found) if found else None
 
 
 class HeartbeatTable(ConnectorTable, module="azure-postgres-cdc", name="HeartbeatTable"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
@@ -18,8 +19,8 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
 READ_ALL_DATA = "pg_read_all_data"
@@ -55,7 +56,7 @@ def login_faults(args: LoginArgs) -> Iterator[str]:
 class ConnectorLoginsProvider(ConvergingProvider):
     """Looks before any role is touched, and sees to it that the administrator may make them."""
 
-    unsettled = ("administratorLacks",)
+    unsettled = ("administratorLacks", "notInherited")
     only_looked_at = ("memberships",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
@@ -69,18 +70,28 @@ class ConnectorLoginsProvider(ConvergingProvider):
             ):
                 if wanted:
                     capabilities.check(feature, version)
-            if news["bypassRls"]:
-                _warn_where_bypassrls_may_be_refused(connection)
+            _try_to_make_roles(connection, news)
             _refuse_strangers(connection, olds, news)
+            _check_read_all_data(connection, news["memberships"])
             if not olds:
-                role_adoption.announce(connection, news["memberships"], news["users"])
+                role_adoption.announce(
+                    connection,
+                    news["memberships"],
+                    news["users"],
+                    bypass_rls=news["bypassRls"],
+                )
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
-        return news | {"administratorLacks": lacks}
+            closed = [user for user, _ in _without_privileges(connection, news)]
+        return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
 
     def make(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
             _give_administrator_replication(connection)
-        return props | {"administratorLacks": []}
+            for user, role in _without_privileges(connection, props):
+                with explained(f"cannot let {quoted(user)} have the privileges of {quoted(role)}"):
+                    names = map(sql.Identifier, (role, user))
+                    connection.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE").format(*names))
+        return props | {"administratorLacks": [], "notInherited": []}
 
     def id_of(self, props: Mapping[str, Any]) -> str:  # noqa: ARG002 - one for each server
         return "logins"
@@ -131,7 +142,7 @@ class WalSenderTimeoutProvider(ConvergingProvider):
         statement = sql.SQL("ALTER ROLE {} SET wal_sender_timeout = {}")
         with (
             connect(props["connection"], props["database"]) as connection,
-            explained(f"cannot set wal_sender_timeout of {quoted(user)}"),
+            explained(f"cannot set wal_sender_timeout of {quoted(user)}", ROLE_IS_GONE),
         ):
             connection.execute(statement.format(sql.Identifier(user), _text(props)))
         return props
@@ -157,6 +168,21 @@ class WalSenderTimeoutProvider(ConvergingProvider):
 
 
 _MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
+_TO_BE_MADE = """
+SELECT EXISTS (
+    SELECT FROM unnest(%s::text[]) AS wanted(name) LEFT JOIN pg_roles r ON r.rolname = wanted.name
+    WHERE r.oid IS NULL OR (%s AND wanted.name = ANY(%s) AND NOT r.rolbypassrls))
+"""
+# Since PostgreSQL 16 that is each membership's own affair; pulumi-postgresql sees memberships only.
+_NOT_INHERITED = """
+SELECT u.rolname, g.rolname FROM pg_auth_members m
+JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+WHERE u.rolname = ANY(%s) GROUP BY 1, 2 HAVING NOT bool_or(m.inherit_option) ORDER BY 1, 2
+"""
+_MAY_GRANT = """
+SELECT rolsuper OR pg_has_role(%s, 'MEMBER WITH ADMIN OPTION')
+FROM pg_roles WHERE rolname = current_user
+"""
 _TIMEOUT = """
 SELECT substring(entry FROM '=(.*)') FROM pg_roles, unnest(rolconfig) entry
 WHERE rolname = %s AND entry LIKE 'wal_sender_timeout=%%'
@@ -229,14 +255,53 @@ def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
         )
 
 
-def _warn_where_bypassrls_may_be_refused(connection: Connection) -> None:
-    has = "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
-    if not rows(connection, has)[0]:
+def _without_privileges(connection: Connection, props: Props) -> list[tuple[str, str]]:
+    """The logins that are in their group role, and have none of its privileges all the same."""
+    if not capabilities.has("memberships without privileges", connection.info.server_version):
+        return []
+    found = rows(connection, _NOT_INHERITED, list(props["users"]))
+    return [(user, role) for user, role in found if role in props["memberships"].get(user, ())]
+
+
+def _check_read_all_data(connection: Connection, memberships: Mapping[str, Sequence[str]]) -> None:
+    """Before 16, CREATEROLE is enough to grant it."""
+    wanted = {role for role, groups in memberships.items() if READ_ALL_DATA in groups}
+    have = "SELECT rolname FROM pg_roles WHERE pg_has_role(rolname, %s, 'MEMBER')"
+    if (
+        capabilities.has("CREATEROLE only with the ADMIN option", connection.info.server_version)
+        and wanted.difference(rows(connection, have, READ_ALL_DATA) if wanted else ())
+        and not rows(connection, _MAY_GRANT, READ_ALL_DATA)[0]
+    ):
         administrator = quoted(connection.info.user)
-        warn(
-            [
-                f"the administrator {administrator} has no BYPASSRLS itself, so PostgreSQL may not "
-                "let it give server.login.bypassRls to others. Remedy, where that is so: "
-                f"ALTER ROLE {administrator} BYPASSRLS, run by a superuser"
-            ]
+        raise CdcError(
+            f"grants.readAllData: the administrator {administrator} may not grant {READ_ALL_DATA}. "
+            f"Remedy: have a superuser run: GRANT {READ_ALL_DATA} TO {administrator} WITH ADMIN "
+            "OPTION; or take readAllData out"
         )
+
+
+def _try_to_make_roles(connection: Connection, props: Props) -> None:
+    """Whether the administrator may make what is missing, tried and rolled back.
+
+    Only trying tells: what Azure lets an administrator do is more than its flags say.
+    """
+    names, bypass = list(props["memberships"]), props["bypassRls"]
+    if not rows(connection, _TO_BE_MADE, names, bypass, list(props["users"]))[0]:
+        return
+    administrator = quoted(connection.info.user)
+    refusals = {
+        "CREATEROLE": f"the administrator {administrator} may make no roles. Remedy: have a "
+        f"superuser run: ALTER ROLE {administrator} CREATEROLE",
+        "BYPASSRLS": f"server.login.bypassRls: the administrator {administrator} may not give "
+        f"BYPASSRLS. Remedy: have a superuser run: ALTER ROLE {administrator} BYPASSRLS; or take "
+        "bypassRls out, and give the role a policy on the tables that have row-level security",
+    }
+    for needed, flag in (("CREATEROLE", "NOLOGIN"), *(("BYPASSRLS", "BYPASSRLS"),) * bypass):
+        trial = sql.SQL("CREATE ROLE {} {}").format(
+            sql.Identifier(f"azure_postgres_cdc_trial_{uuid.uuid4().hex}"), sql.SQL(flag)
+        )
+        try:
+            with connection.transaction(force_rollback=True):
+                connection.execute(trial)
+        except psycopg.errors.InsufficientPrivilege:
+            raise CdcError(refusals[needed]) from None

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.driver import sql
+from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import quoted
 
 # Since PostgreSQL 16, CREATEROLE alone gives no say over a role that another one has made: the
 # ADMIN option does, one's own or that of a role whose privileges one has. Nobody but a superuser
@@ -34,6 +36,18 @@ WHERE pg_has_role(o.oid, 'USAGE')
        AND NOT pg_has_role(o.oid, me.oid, 'MEMBER')
        AND CASE WHEN %s THEN admin.oid IS NOT NULL
            ELSE me.rolcreaterole AND NOT pg_has_role(o.oid, 'MEMBER') END)
+"""
+
+# Of a schema `n`. Since PostgreSQL 15, `public` belongs to pg_database_owner, whose one member is
+# the owner of the database: to act for the one is to act for the other.
+SCHEMA_OWNER = """
+pg_get_userbyid(CASE pg_get_userbyid(n.nspowner) WHEN 'pg_database_owner'
+    THEN (SELECT datdba FROM pg_database WHERE datname = current_database()) ELSE n.nspowner END)
+"""
+
+_DATABASE = """
+SELECT pg_get_userbyid(datdba), has_database_privilege(oid, 'CREATE')
+FROM pg_database WHERE datname = current_database()
 """
 
 
@@ -73,6 +87,42 @@ def acting_for(connection: Connection, owners: Iterable[str]) -> Iterator[None]:
     yield
     for loan in loans:
         connection.execute(loan.give_back)
+
+
+def statement_for(connection: Connection, owner: str) -> str:
+    """What gives the administrator the privileges of an owner out of reach, run by who may.
+
+    To grant a membership again that is there without them changes nothing.
+    """
+    administrator = quoted(connection.info.user)
+    grant = f"GRANT {quoted(owner)} TO {administrator}"
+    if not rows(connection, "SELECT pg_has_role(%s, 'MEMBER')", owner)[0]:
+        return grant
+    if capabilities.has("memberships without privileges", connection.info.server_version):
+        return f"{grant} WITH INHERIT TRUE"
+    return f"ALTER ROLE {administrator} INHERIT"
+
+
+def who_may_create(connection: Connection) -> list[str]:
+    """Whom to act for to create something in the database: nobody, or its owner."""
+    ((owner, may_create),) = rows(connection, _DATABASE)
+    return [] if may_create else [owner]
+
+
+def check_may_create(connection: Connection, what: str) -> None:
+    """Raise a CdcError where the administrator may create nothing in the database.
+
+    `what`: that which it would create.
+    """
+    strangers = set(who_may_create(connection)).difference(within_reach(connection))
+    for owner in strangers:
+        database, administrator = quoted(connection.info.dbname), quoted(connection.info.user)
+        raise CdcError(
+            f"the administrator {administrator} may create nothing in database {database}, which "
+            f"belongs to {quoted(owner)}, but has to: {what}. Remedy: have the owner of the "
+            f"database run: GRANT CREATE ON DATABASE {database} TO {administrator}; then run "
+            "pulumi up again"
+        )
 
 
 def _loan(owner: str, grantor: str | None, *, kept: bool) -> Loan:

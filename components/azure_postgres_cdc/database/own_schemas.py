@@ -11,9 +11,14 @@ from contextlib import suppress
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.membership import (
+    acting_for,
+    check_may_create,
+    who_may_create,
+)
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.errors import explained
-from azure_postgres_cdc.names import quoted
+from azure_postgres_cdc.names import listed, quoted
 
 _DROPPABLE = """
 SELECT nspname FROM pg_namespace
@@ -21,17 +26,21 @@ WHERE nspname = ANY(%s) AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
 """
 
 
+def check(connection: Connection, names: Iterable[str]) -> None:
+    """Raise a CdcError where one of them is missing, and the administrator may not make it."""
+    missing = tables.missing_schemas(connection, names)
+    if missing:
+        check_may_create(connection, f"schema {listed(map(quoted, missing))}")
+
+
 def make(connection: Connection, names: Iterable[str]) -> list[str]:
     """Make those that are missing, and say which: at the end, only they are ours to drop."""
-    database, administrator = quoted(connection.info.dbname), quoted(connection.info.user)
-    may_not = {
-        "42501": f"have the owner of the database run: GRANT CREATE ON DATABASE {database} TO "
-        f"{administrator}; then run pulumi up again"
-    }
+    database = quoted(connection.info.dbname)
     missing = tables.missing_schemas(connection, names)
-    for name in missing:
-        with explained(f"cannot make schema {quoted(name)} in database {database}", may_not):
-            connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
+    with acting_for(connection, who_may_create(connection)):
+        for name in missing:
+            with explained(f"cannot make schema {quoted(name)} in database {database}"):
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
     return missing
 
 

@@ -10,10 +10,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Container, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import acting_for, within_reach
+from azure_postgres_cdc.database.membership import (
+    SCHEMA_OWNER,
+    acting_for,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
@@ -23,23 +29,33 @@ _OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
 
 # The role's own grant, whatever PUBLIC has; the database's owner may give it, or a member of him.
 _CONNECT = """
-SELECT pg_get_userbyid(d.datdba), has_database_privilege(r.oid, d.oid, 'CONNECT'), EXISTS (
-    SELECT FROM aclexplode(d.datacl) acl
-    WHERE acl.grantee = r.oid AND acl.privilege_type = 'CONNECT')
-FROM pg_database d, pg_roles r WHERE d.datname = current_database() AND r.rolname = %s
+SELECT pg_get_userbyid(d.datdba),
+    coalesce(has_database_privilege(r.oid, d.oid, 'CONNECT'),
+             has_database_privilege('public', d.oid, 'CONNECT')),
+    EXISTS (SELECT FROM aclexplode(d.datacl) acl
+            WHERE acl.grantee = r.oid AND acl.privilege_type = 'CONNECT'),
+    has_database_privilege(d.oid, 'CONNECT WITH GRANT OPTION')
+FROM pg_database d LEFT JOIN pg_roles r ON r.rolname = %s WHERE d.datname = current_database()
 """
 _SCHEMAS = """
-SELECT n.nspname, pg_get_userbyid(n.nspowner), ARRAY(
-    SELECT acl.privilege_type FROM aclexplode(n.nspacl) acl JOIN pg_roles r ON r.oid = acl.grantee
-    WHERE r.rolname = %s)
-FROM pg_namespace n WHERE n.nspname = ANY(%s)
+SELECT n.nspname, p.name, {owner}, EXISTS (
+    SELECT FROM aclexplode(n.nspacl) acl
+    WHERE acl.grantee = r.oid AND acl.privilege_type = p.name),
+    -- A role that is not there yet will have what everybody has.
+    coalesce(has_schema_privilege(r.oid, n.oid, p.name),
+             has_schema_privilege('public', n.oid, p.name)),
+    has_schema_privilege(n.oid, p.name || ' WITH GRANT OPTION')
+FROM pg_namespace n CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) AS p(name)
+LEFT JOIN pg_roles r ON r.rolname = %s
+WHERE n.nspname = ANY(%s)
 """
 # Views, materialized views and foreign tables too, as ON ALL TABLES IN SCHEMA does.
 _UNREADABLE = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
 LEFT JOIN pg_roles r ON r.rolname = %s
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT (c.relname = ANY(%s) AND n.nspname = ANY(%s))
   AND {is_closed}
 """
 _READABLE = """
@@ -51,7 +67,8 @@ _GRANTED = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
 JOIN pg_roles r ON r.rolname = %s
-WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname <> ALL(%s)
+WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
+  AND NOT (c.relname = ANY(%s) AND n.nspname = ANY(%s))
   AND EXISTS (SELECT FROM aclexplode(c.relacl) acl
               WHERE acl.grantee = r.oid AND acl.privilege_type = 'SELECT')
 """
@@ -68,6 +85,31 @@ JOIN pg_roles o ON o.oid = c.relowner
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p')
 """
 
+_HELD = """
+SELECT DISTINCT pg_describe_object(d.classid, d.objid, 0)
+FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid JOIN pg_roles r ON r.oid = d.refobjid
+WHERE d.refclassid = 'pg_authid'::regclass AND b.datname = current_database() AND r.rolname = %s
+ORDER BY 1
+"""
+
+
+class _OnSchema(NamedTuple):
+    """One privilege on one schema."""
+
+    schema: str
+    privilege: str
+    owner: str
+    is_granted: bool
+    """To the role itself."""
+    has: bool
+    """The role has it, if only because everybody has."""
+    may_grant: bool
+    """The administrator has the grant option, whoever owns the schema."""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return self.schema, self.privilege
+
 
 @dataclass(frozen=True)
 class Access:
@@ -76,6 +118,8 @@ class Access:
     role: str
     schemas: frozenset[str] = frozenset()
     """Those that it may use."""
+    writes: frozenset[str] = frozenset()
+    """Those of them that hold the connector's own tables."""
     create: bool = False
     """Whether it may create something in them."""
     readable: frozenset[str] = frozenset()
@@ -132,25 +176,45 @@ class Difference:
 
 
 def lacking(connection: Connection, access: Access) -> Difference:
-    """What a role lacks, as far as the administrator may grant it."""
+    """What a role lacks, as far as the administrator may grant it.
+
+    Of schemas that belong to somebody else, it is also what he would have to grant.
+    """
     reach = within_reach(connection)
-    owners, have = _on_schemas(connection, access)
     unreadable = _tables(connection, _UNREADABLE, access)
     return Difference(
-        {pair: owners[pair[0]] for pair in access.on_schemas - have if pair[0] in owners},
+        {
+            found.pair: found.owner
+            for found in _on_schemas(connection, access)
+            if not found.is_granted
+            and not (found.has and not found.may_grant and found.owner not in reach)
+        },
         {t: owner for t, owner in unreadable.items() if access.reads(t) and owner in reach},
         access.defaults - _default_pairs(connection, access),
         _owner_to_ask_for_connect(connection, access, reach) if access.connect else None,
     )
 
 
+def closed_schemas(connection: Connection, access: Access) -> dict[str, str]:
+    """The schemas on which the role lacks a privilege that nobody here may grant, with owners."""
+    reach = within_reach(connection)
+    return {
+        found.schema: found.owner
+        for found in _on_schemas(connection, access)
+        if not found.has and not found.may_grant and found.owner not in reach
+    }
+
+
 def surplus(connection: Connection, was: Access, now: Access) -> Difference:
     """What a role was to have, and is no longer to have. What is gone by itself is none of it."""
     reach = within_reach(connection)
-    owners, have = _on_schemas(connection, was)
     granted = _tables(connection, _GRANTED, was)
     return Difference(
-        {pair: owners[pair[0]] for pair in have & was.on_schemas - now.on_schemas},
+        {
+            found.pair: found.owner
+            for found in _on_schemas(connection, was)
+            if found.is_granted and found.pair not in now.on_schemas
+        },
         {
             t: owner
             for t, owner in granted.items()
@@ -177,6 +241,11 @@ def grant(connection: Connection, access: Access) -> None:
 def revoke(connection: Connection, was: Access, now: Access) -> None:
     """Revoke what is no longer wanted."""
     _carry_out(connection, "REVOKE {} ON {} {} FROM {}", surplus(connection, was, now), was.role)
+
+
+def held(connection: Connection, role: str) -> list[str]:
+    """Everything in the database that a role owns or may do something with, as PostgreSQL says."""
+    return rows(connection, _HELD, role)
 
 
 def readable(connection: Connection, role: str) -> set[TableName]:
@@ -213,23 +282,28 @@ def _carry_out(connection: Connection, statement: str, what: Difference, role: s
 
 def _check_granted(connection: Connection, access: Access) -> None:
     """Whoever has some privilege and may not grant it gets a mere warning from PostgreSQL."""
-    owners, have = _on_schemas(connection, access)
-    refused = {schema for schema, _ in access.on_schemas - have}
-    administrator = quoted(connection.info.user)
+    refused = {f.schema: f.owner for f in _on_schemas(connection, access) if not f.has}
     if refused:
-        statements = {f"GRANT {quoted(owners[schema])} TO {administrator}" for schema in refused}
+        statements = {statement_for(connection, owner) for owner in refused.values()}
         raise CdcError(
             f"cannot grant anything to {quoted(access.role)} on schema "
             f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
             f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
         )
-    found = rows(connection, _CONNECT, access.role) if access.connect else []
-    for owner in (owner for owner, may, _ in found if not may):
+    check_connect(connection, access)
+
+
+def check_connect(connection: Connection, access: Access) -> None:
+    """Raise a CdcError where the role may not connect, and nobody here can let it."""
+    if not access.connect:
+        return
+    ((owner, may, _, may_grant),) = rows(connection, _CONNECT, access.role)
+    if not may and not may_grant and owner not in within_reach(connection):
         database = quoted(connection.info.dbname)
         raise CdcError(
             f"cannot let {quoted(access.role)} connect to database {database}, which belongs to "
             f"{quoted(owner)}. Remedy: have its owner run: GRANT CONNECT ON DATABASE {database} TO "
-            f"{quoted(access.role)}; then run pulumi up again"
+            f"{quoted(connection.info.user)} WITH GRANT OPTION; then run pulumi up again"
         )
 
 
@@ -240,33 +314,29 @@ def _owner_to_ask_for_connect(
 
     Where nobody here may give it, what PUBLIC has is enough.
     """
-    for owner, may, has_own in rows(connection, _CONNECT, access.role):
-        if has_own or (may and owner not in reach):
-            return None
-        return str(owner)
-    return None
+    ((owner, may, has_own, _),) = rows(connection, _CONNECT, access.role)
+    return None if has_own or (may and owner not in reach) else str(owner)
 
 
 def _owner_who_gave_connect(
     connection: Connection, access: Access, reach: Container[str]
 ) -> str | None:
-    found = rows(connection, _CONNECT, access.role)
-    return next((owner for owner, _, has_own in found if has_own and owner in reach), None)
+    ((owner, _, has_own, may_grant),) = rows(connection, _CONNECT, access.role)
+    return str(owner) if has_own and (may_grant or owner in reach) else None
 
 
-def _on_schemas(
-    connection: Connection, access: Access
-) -> tuple[dict[str, str], set[tuple[str, str]]]:
-    """The owner of each schema that is there, and what the role has on them."""
-    found = rows(connection, _SCHEMAS, access.role, list(access.schemas))
-    owners = {schema: owner for schema, owner, _ in found}
-    return owners, {(schema, privilege) for schema, _, have in found for privilege in have}
+def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:
+    """What is to be had on the schemas that are there."""
+    query = _SCHEMAS.format(owner=SCHEMA_OWNER)
+    found = (_OnSchema(*row) for row in rows(connection, query, access.role, [*access.schemas]))
+    return [item for item in found if item.pair in access.on_schemas]
 
 
 def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
     """The tables that a query finds in the schemas that the role reads in, with their owners."""
     text = query.format(is_closed=tables.IS_CLOSED)
-    found = rows(connection, text, access.role, access.looked_at, _OWN_TABLES)
+    own = _OWN_TABLES, sorted(access.writes)
+    found = rows(connection, text, access.role, access.looked_at, *own)
     return {TableName(schema, name): owner for schema, name, owner in found}
 
 

@@ -18,7 +18,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.membership import acting_for, who_may_create
 from azure_postgres_cdc.database.publication_adoption import check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     ALL_TABLES,
@@ -74,7 +74,8 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            with acting_for(connection, tables.owners_of(connection, captured)):
+            owners = _owners(connection, props, captured)
+            with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
                     _recorded(connection, props)
@@ -98,7 +99,7 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(news))
             captured = _captured(connection, news)
-            with acting_for(connection, tables.owners_of(connection, captured)):
+            with acting_for(connection, _owners(connection, news, captured)):
                 if needs_replacement(connection, news, found, wanted):
                     replace(connection, name, wanted, filters)
                 else:
@@ -192,6 +193,11 @@ def _option_props(options: PublicationOptions) -> Props:
         "tablesInSchema": options.tables_in_schema,
         "acknowledge": list(options.acknowledge),
     }
+
+
+def _owners(connection: Connection, props: Props, captured: Collection[TableName]) -> list[str]:
+    """Whoever owns a table that is published, our own among them: somebody may have made those."""
+    return tables.owners_of(connection, {*captured, *parsed(props["ownTables"])})
 
 
 def _captured(connection: Connection, props: Props) -> Collection[TableName]:

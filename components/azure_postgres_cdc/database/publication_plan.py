@@ -10,7 +10,7 @@ from azure_postgres_cdc.database import ledger, needs_snapshot, publication_repo
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
-from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.membership import acting_for, check_may_create
 from azure_postgres_cdc.database.publication_adoption import announce, check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     Definition,
@@ -40,6 +40,8 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     found = find(connection, news["name"])
     if found is None and olds:
         raise CdcError(vanished(olds))
+    if found is None:
+        check_may_create(connection, f"publication {quoted(news['name'])}")
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)

@@ -104,8 +104,10 @@ class ConnectorRoles:
         for user in sorted({*users, *former_users}):
             former = user not in users
             roles = sorted(groups if former else users[user])
+            # A former user's stays, so that the change can be called off with the password it has.
+            secret = _password(prefix, user, password, parent)
             if not former:
-                self.passwords[user] = _password(prefix, user, password, parent)
+                self.passwords[user] = secret
             self.users[user] = postgresql.Role(
                 f"{prefix}-{user}",
                 name=user,

@@ -17,7 +17,11 @@ from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed, quoted
 
 _FIND = """
-SELECT r.rolname, r.rolcanlogin, r.rolreplication, r.rolsuper,
+SELECT r.rolname, r.rolcanlogin, r.rolreplication,
+       array_remove(ARRAY[CASE WHEN r.rolsuper THEN 'SUPERUSER' END,
+                          CASE WHEN r.rolcreatedb THEN 'CREATEDB' END,
+                          CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END,
+                          CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL),
        ARRAY(SELECT pg_get_userbyid(m.roleid)::text FROM pg_auth_members m
              WHERE m.member = r.oid ORDER BY 1),
        me.rolsuper OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
@@ -34,18 +38,24 @@ class _Found:
     name: str
     can_login: bool
     replicates: bool
-    is_superuser: bool
+    flags: Sequence[str]
+    """Those that none of the roles has, but for BYPASSRLS where that is asked for."""
     memberships: Sequence[str]
     may_be_changed: bool
 
 
 def announce(
-    connection: Connection, memberships: Mapping[str, Sequence[str]], logins: Collection[str]
+    connection: Connection,
+    memberships: Mapping[str, Sequence[str]],
+    logins: Collection[str],
+    *,
+    bypass_rls: bool,
 ) -> None:
     """List the roles that are there, and what will be brought in line.
 
-    `memberships`: the roles to be, each with those that it is to be a member of. Raises a CdcError
-    where the administrator may not change one of them.
+    `memberships`: the roles to be, each with those that it is to be a member of. `bypass_rls`:
+    whether the logins keep BYPASSRLS. Raises a CdcError where the administrator may not change one
+    of them.
     """
     by_admin_option = capabilities.has(
         "CREATEROLE only with the ADMIN option", connection.info.server_version
@@ -54,7 +64,9 @@ def announce(
     _check_changeable(connection, found)
     for role in found:
         is_login = role.name in logins
-        differences = "; ".join(_differences(role, memberships[role.name], is_login=is_login))
+        kept = {"BYPASSRLS"} if is_login and bypass_rls else set()
+        lost = [flag for flag in role.flags if flag not in kept]
+        differences = "; ".join(_differences(role, memberships[role.name], lost, is_login=is_login))
         changes = f"; brought in line: {differences}" if differences else ""
         kind = "login" if is_login else "role"
         note(f"{kind} {quoted(role.name)} is there already, and is adopted{changes}")
@@ -74,13 +86,14 @@ def _check_changeable(connection: Connection, found: Sequence[_Found]) -> None:
         )
 
 
-def _differences(role: _Found, memberships: Sequence[str], *, is_login: bool) -> Iterator[str]:
+def _differences(
+    role: _Found, memberships: Sequence[str], lost: Sequence[str], *, is_login: bool
+) -> Iterator[str]:
     if role.can_login != is_login:
         yield "gets LOGIN" if is_login else "loses LOGIN"
     if role.replicates != is_login:
         yield "gets REPLICATION" if is_login else "loses REPLICATION"
-    if role.is_superuser:
-        yield "loses SUPERUSER"
+    yield from (f"loses {flag}" for flag in lost)
     if lacking := sorted(set(memberships).difference(role.memberships)):
         yield f"becomes a member of {listed(map(quoted, lacking))}"
     if beyond := sorted(set(role.memberships).difference(memberships)):

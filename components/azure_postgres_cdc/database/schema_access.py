@@ -24,12 +24,12 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.database.privileges import CONNECT, Access
 from azure_postgres_cdc.database.row_security import hidden_tables
 from azure_postgres_cdc.database.table_owners import check_owners, check_read_only
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
 ALL, CAPTURED, NONE = "all", "captured", "none"
@@ -39,7 +39,7 @@ ALL, CAPTURED, NONE = "all", "captured", "none"
 _REMEDIES = {
     "42501": "have the owner, or a role that may, run: GRANT <owner> TO <administrator>; then run "
     "pulumi up again"
-}
+} | ROLE_IS_GONE
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,10 @@ class SchemaAccessProvider(CdcProvider):
             if news["allSchemas"]:
                 own = news.get("ownSchemas", ())
                 found["schemas"] = sorted({*tables.user_schemas(connection), *own})
-            if found.get("tableGrants", ALL) == ALL:
-                check_owners(connection, found["schemas"], found["role"], is_known=bool(olds))
+            own_schemas.check(connection, found.get("ownSchemas", ()))
+            access = _access(found | {"owners": []})
+            privileges.check_connect(connection, access)
+            check_owners(connection, access, is_known=bool(olds))
             found["owners"] = _owners(connection, olds, found)
             found["tables"] = _tables(connection, found)
             # Before there is anything, the role and its schemas may be missing altogether.
@@ -113,7 +115,9 @@ class SchemaAccessProvider(CdcProvider):
             privileges.revoke(connection, _access(olds), wanted)
             own, made = news.get("ownSchemas", ()), set(olds.get("madeSchemas", ()))
             own_schemas.drop_empty(connection, made.difference(own))
-            made = made.intersection(own).union(own_schemas.make(connection, own))
+            # What holds a table still, which goes later, is ours to drop later.
+            made.difference_update(tables.missing_schemas(connection, made))
+            made.update(own_schemas.make(connection, own))
             privileges.grant(connection, wanted)
         return olds | news | {"lacking": [], "madeSchemas": sorted(made)}
 
@@ -131,6 +135,7 @@ class SchemaAccessProvider(CdcProvider):
         ):
             privileges.revoke(connection, _access(props), Access(props["role"]))
             own_schemas.drop_empty(connection, props.get("madeSchemas", ()))
+            _warn_of_what_is_left(connection, props["role"])
 
 
 class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
@@ -181,6 +186,7 @@ def _access(props: Props) -> Access:
     return Access(
         role=props["role"],
         schemas=frozenset([*props["schemas"], *props.get("writes", ())]),
+        writes=frozenset(props.get("writes", ())),
         connect=props.get("connect", False),
         create=props.get("create", True),
         readable=frozenset(props["schemas"] if everything else ()),
@@ -212,8 +218,7 @@ def _owners(connection: Connection, olds: Props, news: Props) -> list[str]:
             "correct `owners`, or leave it out: the owners of tables are found by themselves"
         )
     if set(strangers) - known:
-        administrator = quoted(connection.info.user)
-        statements = listed(f"GRANT {quoted(owner)} TO {administrator}" for owner in strangers)
+        statements = listed(statement_for(connection, owner) for owner in strangers)
         raise CdcError(
             f"owners of database {news['database']}: the administrator may not act for "
             f"{listed(strangers)}. Remedy: list only owners that it is a member of, or have a role "
@@ -249,6 +254,21 @@ def _warn_of_hidden_rows(connection: Connection, props: Props, user: str) -> Non
                 "snapshots would lack them. Remedy: server.login.bypassRls (PostgreSQL 16 and "
                 "later), or CREATE POLICY ... FOR SELECT "
                 f"TO {quoted(props['role'])} USING (true) on each"
+            ]
+        )
+
+
+def _warn_of_what_is_left(connection: Connection, role: str) -> None:
+    """Of tables that have moved or changed hands since, and of grants that others have made."""
+    left = privileges.held(connection, role)
+    if left:
+        database, name = quoted(connection.info.dbname), quoted(role)
+        warn(
+            [
+                f"role {name} has something left in database {database}: {listed(left)}. Remedy, "
+                f"where it cannot be dropped for that: in database {database}, as a superuser or a "
+                f"member of the role, DROP OWNED BY {name}, which revokes what it was granted "
+                "there, and drops what it owns; then run pulumi destroy again"
             ]
         )
 

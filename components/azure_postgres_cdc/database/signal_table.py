@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.connector_table import ConnectorTable, ConnectorTableProvider
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import Props
@@ -10,7 +10,6 @@ from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName
 
 _COUNT = "SELECT count(*) FROM {}"
-_IS_THERE = "SELECT to_regclass(%s) IS NOT NULL"
 
 
 class SignalTableProvider(ConnectorTableProvider):
@@ -29,8 +28,7 @@ class SignalTableProvider(ConnectorTableProvider):
 
     def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
         """Its rows are requests and their progress: they go only by the word that says so."""
-        (there,) = rows(connection, _IS_THERE, str(name))
-        if props.get("dropWithRows") or not there:
+        if props.get("dropWithRows"):
             return
         # Nobody writes another one meanwhile.
         connection.execute(sql.SQL("LOCK TABLE {} IN SHARE MODE").format(name.identifier))

@@ -1,4 +1,4 @@
-"""Whose tables the captured schemas hold, looked at before anything is granted on them.
+"""Whose the captured schemas and their tables are, looked at before anything is granted on them.
 
 Granting on a table needs its owner, or membership in it. Where the administrator has neither, nor
 may give itself one, the grants would fail in the middle of `up` with PostgreSQL's own words.
@@ -6,12 +6,13 @@ may give itself one, the grants would fail in the middle of `up` with PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statement_for, within_reach
+from azure_postgres_cdc.database.privileges import Access, closed_schemas
 from azure_postgres_cdc.dynamic import CdcProvider, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -38,24 +39,24 @@ WHERE o.rolname = ANY(%s) GROUP BY 1
 """
 
 
-def check_owners(
-    connection: Connection, schemas: Sequence[str], role: str, *, is_known: bool
-) -> None:
-    """The owners of every table in these schemas are within the administrator's reach.
+def check_owners(connection: Connection, access: Access, *, is_known: bool) -> None:
+    """The owners of these schemas, and of every table to be read, are within reach.
 
-    What the role may read already needs no grant, and is no obstacle.
+    What the role may use or read already needs no grant, and is no obstacle.
 
     Raises a CdcError that lists those which are not, or warns where the grants are there already
     (`is_known`): a table that has come since is its owner's affair, until it is to be captured.
     """
-    missing = _out_of_reach(connection, schemas, role)
-    if not missing:
+    schemas = closed_schemas(connection, access)
+    owned = _tables_out_of_reach(connection, access)
+    if not schemas and not owned:
         return
+    kinds = " and ".join(filter(None, ("schemas" * bool(schemas), "tables" * bool(owned))))
     text = (
-        f"database {connection.info.dbname} has tables that the administrator may grant nothing "
-        f"on: {'; '.join(missing)}"
+        f"database {connection.info.dbname} has {kinds} that the administrator may grant nothing "
+        f"on: {'; '.join(_statements(connection, schemas, owned))}"
     )
-    if not is_known:
+    if schemas or not is_known:
         raise CdcError(f"{text}. Remedy: have these statements run, then run pulumi up again")
     warn([text])
 
@@ -71,19 +72,30 @@ def check_read_only(connection: Connection) -> None:
         )
 
 
-def _out_of_reach(connection: Connection, schemas: Sequence[str], role: str) -> list[str]:
-    """For each owner: its tables, the statement that is needed, and who may run it."""
+def _tables_out_of_reach(connection: Connection, access: Access) -> dict[str, list[TableName]]:
+    """For each owner, the tables."""
     reach = list(within_reach(connection))
     owned: dict[str, list[TableName]] = {}
     query = _OUT_OF_REACH.format(is_closed=tables.IS_CLOSED)
-    for owner, schema, name in rows(connection, query, role, list(schemas), reach):
-        owned.setdefault(owner, []).append(TableName(schema, name))
-    who = dict(rows(connection, _WHO_MAY, list(owned)))
-    administrator = quoted(connection.info.user)
+    for owner, *name in rows(connection, query, access.role, sorted(access.readable), reach):
+        owned.setdefault(owner, []).append(TableName(*name))
+    return owned
+
+
+def _statements(
+    connection: Connection, schemas: Mapping[str, str], owned: Mapping[str, Sequence[TableName]]
+) -> list[str]:
+    """For each owner: its schemas and tables, the statement that is needed, and who may run it."""
+    found: dict[str, list[str]] = {}
+    for schema, owner in sorted(schemas.items()):
+        found.setdefault(owner, []).append(f"schema {quoted(schema)}")
+    for owner, names in owned.items():
+        found.setdefault(owner, []).append(listed(names, 5))
+    who = dict(rows(connection, _WHO_MAY, list(found)))
     return [
-        f"{listed(found, 5)} of {quoted(owner)}: GRANT {quoted(owner)} TO {administrator}, run by "
+        f"{listed(what)} of {quoted(owner)}: {statement_for(connection, owner)}, run by "
         f"{who.get(owner, 'a superuser or the role that made it')}"
-        for owner, found in owned.items()
+        for owner, what in sorted(found.items())
     ]
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.names import TableName, quoted
+from azure_postgres_cdc.names import TableName
 
 # Kinds in pg_class that a publication takes: ordinary and partitioned tables.
 _KINDS = {
@@ -52,9 +52,14 @@ _PARTITIONS_IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relispartition
 """
+# A schema that an extension has made is the extension's, where it is not the administrator's own.
 _USER_SCHEMAS = """
-SELECT nspname FROM pg_namespace
-WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema' ORDER BY 1
+SELECT nspname FROM pg_namespace n
+WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema'
+  AND (pg_has_role(nspowner, 'USAGE') OR NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid AND d.deptype = 'e'))
+ORDER BY 1
 """
 _WITH_PARTITIONS = """
 WITH RECURSIVE family(oid) AS (
@@ -114,16 +119,16 @@ class Table(NamedTuple):
             return f"{self.name} is PostgreSQL's own, which is not captured"
         return None
 
-    def ownership_fault(self, administrator: str, reach: Container[str]) -> str | None:
+    def ownership_fault(self, statements: Mapping[str, str]) -> str | None:
         """Why the administrator may neither publish nor alter the table, if it may not.
 
-        `reach`: the owners that it may act for.
+        `statements`: for each owner out of reach, what would give the administrator its privileges.
         """
-        if self.is_ours or self.owner in reach:
+        if self.is_ours or self.owner not in statements:
             return None
         return (
             f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
-            f"(GRANT {quoted(self.owner)} TO {quoted(administrator)}, run by a role that may)"
+            f"({statements[self.owner]}, run by a role that may)"
         )
 
 
@@ -176,7 +181,7 @@ def partitions_in_schemas(connection: Connection, schemas: Sequence[str]) -> lis
 
 
 def user_schemas(connection: Connection) -> list[str]:
-    """Every schema that is not PostgreSQL's own."""
+    """Every schema that is neither PostgreSQL's own nor a foreign extension's."""
     return rows(connection, _USER_SCHEMAS)
 
 

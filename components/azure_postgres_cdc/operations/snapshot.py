@@ -68,7 +68,7 @@ def signal(
             "signals through Kafka"
         )
     with as_connector(form) as connection:
-        published = _published(connection, form)
+        published = _published(connection, form, table)
         wanted = choice.names(published)
         _check(form, wanted, published)
         data = _data(wanted, kind, condition)
@@ -78,8 +78,14 @@ def signal(
         return [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form, wanted)]
 
 
-def _published(connection: Connection, form: Form) -> list[TableName]:
+def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
+    """The captured tables. Raises a CdcError where the connector would never see the signal."""
     found = {TableName(*row) for row in rows(connection, _PUBLISHED, form.publication)}
+    if found and signal_table not in found:
+        raise CdcError(
+            f"signal table {signal_table} is not in publication {form.publication}: the connector "
+            "would never see the signal. Remedy: pulumi up --refresh, which puts it back"
+        )
     return sorted(found - form.own_tables)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import rows
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
@@ -15,7 +16,7 @@ SELECT rolreplication, rolsuper, rolcreatedb, rolcreaterole, rolvaliduntil < now
 FROM pg_roles WHERE rolname = current_user
 """
 _MEMBER = """
-SELECT rolname, pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = %s
+SELECT pg_has_role(oid, 'MEMBER'), pg_has_role(oid, 'USAGE') FROM pg_roles WHERE rolname = %s
 """
 
 
@@ -47,8 +48,21 @@ def role_membership(subject: Subject) -> Result:
     """The user is in the group role that holds the grants."""
     user, role = quoted(subject.form.username), quoted(subject.plan.role)
     found = rows(subject.connection, _MEMBER, subject.plan.role)
-    if found and found[0][1]:
+    is_member, has_privileges = found[0] if found else (False, False)
+    if has_privileges:
         return ok(f"{user} is in {role}, which holds the grants")
+    if is_member:
+        per_membership = capabilities.has(
+            "memberships without privileges", subject.connection.info.server_version
+        )
+        grant = f"GRANT {role} TO {user} WITH INHERIT TRUE"
+        return failed(
+            f"{user} is in {role}, which holds the grants, but without INHERIT: it has none of its "
+            "privileges",
+            f"pulumi up, or {grant}"
+            if per_membership
+            else f"pulumi up --refresh, or ALTER ROLE {user} INHERIT",
+        )
     what = f"{user} is not in {role}" if found else f"there is no role {role}"
     return failed(
         f"{what}, which holds the grants",

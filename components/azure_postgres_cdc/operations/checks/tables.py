@@ -17,9 +17,9 @@ from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.findings import Result, State, failed, from_error, ok, warning
 from azure_postgres_cdc.operations.subject import Subject, captured_now
 
-_NO_USAGE = """
-SELECT nspname FROM pg_namespace
-WHERE nspname = ANY(%s) AND NOT has_schema_privilege(oid, 'USAGE') ORDER BY 1
+_USAGE = """
+SELECT nspname, has_schema_privilege(oid, 'USAGE') FROM pg_namespace
+WHERE nspname = ANY(%s) ORDER BY 1
 """
 _WANTED = """
 FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
@@ -46,9 +46,11 @@ def captured_tables(subject: Subject) -> Result:
 def schema_usage(subject: Subject) -> Result:
     """The user may look into the captured schemas and into those of its own tables."""
     schemas = {table.schema for table in (*subject.captured, *subject.form.own_tables)}
-    closed = rows(subject.connection, _NO_USAGE, sorted(schemas))
+    # One that is not there is said of its tables.
+    found = rows(subject.connection, _USAGE, sorted(schemas))
+    closed = [schema for schema, may_use in found if not may_use]
     if not closed:
-        return ok(f"USAGE on {listed(map(quoted, sorted(schemas)))}")
+        return ok(f"USAGE on {listed(quoted(schema) for schema, _ in found)}")
     role = quoted(subject.plan.role)
     return failed(
         f"no USAGE on schema {listed(map(quoted, closed))}: its tables cannot be read",

@@ -1,4 +1,4 @@
-"""The signal and heartbeat tables: the page's columns, the grants, and whose table it is."""
+"""The signal table: the page's columns, the grants, and whose table it is."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 
 if TYPE_CHECKING:
@@ -18,19 +17,12 @@ PAGE_TABLE = (
 )
 WRITER = {"SELECT", "INSERT", "UPDATE"}
 SIGNAL = "streamkap.streamkap_signal"
-HEARTBEAT = "streamkap.streamkap_heartbeat"
 
 
 @pytest.fixture
 def signal(shop: Shop) -> Managed:
     shop.run("CREATE SCHEMA streamkap")
     return shop.managed(SignalTableProvider(), schema="streamkap", roles=["streamkap_role"])
-
-
-@pytest.fixture
-def heartbeat(shop: Shop) -> Managed:
-    shop.run("CREATE SCHEMA streamkap")
-    return shop.managed(HeartbeatTableProvider(), schema="streamkap", roles=["streamkap_role"])
 
 
 def columns(shop: Shop, table: str) -> list[tuple[object, ...]]:
@@ -47,9 +39,6 @@ def primary_key(shop: Shop, table: str) -> str:
         " WHERE conrelid = %s::regclass AND contype = 'p'",
         table,
     )
-
-
-# The signal table
 
 
 def test_signal_table_is_the_page_s(shop: Shop, signal: Managed) -> None:
@@ -86,22 +75,24 @@ def test_signal_table_changes_nothing_the_second_time(signal: Managed) -> None:
 def test_signal_table_s_rows_survive_another_role(shop: Shop, signal: Managed) -> None:
     signal.up()
     shop.run(f"INSERT INTO {SIGNAL} VALUES ('1', 'execute-snapshot', '{{}}')")
-    assert signal.up(roles=["other_role"]) == ["roles"]
+    assert signal.up(roles=["other_role"]) == ["lacking", "roles"]
     assert shop.rows(f"SELECT * FROM {SIGNAL}") == [("1", "execute-snapshot", "{}")]
     assert shop.privileges(SIGNAL) == set()
     assert shop.privileges(SIGNAL, "other_role") == WRITER
 
 
 @pytest.mark.parametrize("privilege", sorted(WRITER))
+@pytest.mark.parametrize("refreshed", [False, True])
 def test_signal_table_s_lost_grant_is_seen_and_repaired(
-    shop: Shop, signal: Managed, privilege: str
+    shop: Shop, signal: Managed, privilege: str, *, refreshed: bool
 ) -> None:
     signal.up()
     shop.run(f"REVOKE {privilege} ON {SIGNAL} FROM streamkap_role")
-    assert signal.refresh() == ["roles"]
-    assert signal.up() == ["roles"]
+    if refreshed:
+        assert signal.refresh() == ["roles"]
+    assert "lacking" in signal.up()
     assert shop.privileges(SIGNAL) == WRITER
-    assert signal.refresh() == []
+    assert signal.up() == signal.refresh() == []
 
 
 def test_signal_table_that_fits_is_adopted_with_its_rows(shop: Shop, signal: Managed) -> None:
@@ -143,7 +134,7 @@ def test_signal_table_of_another_shape_is_refused_and_left_alone(
 ) -> None:
     shop.run(f"CREATE TABLE {SIGNAL} ({definition})")
     before = columns(shop, SIGNAL)
-    text = signal.failure(signal.up)
+    text = signal.refusal()
     assert text.startswith(f"table {SIGNAL} is there already, but is not the connector's: ")
     assert difference in text
     assert "Remedy: rename or drop it, or choose another schema" in text
@@ -156,13 +147,75 @@ def test_view_of_the_signal_table_s_name_is_refused(shop: Shop, signal: Managed)
         f"CREATE VIEW {SIGNAL} AS SELECT ''::varchar(255) AS id, ''::varchar(32) AS type,"
         " ''::varchar(2000) AS data"
     )
-    assert "is not the connector's" in signal.failure(signal.up)
+    assert "is not the connector's: it is a view" in signal.refusal()
 
 
-def test_signal_table_altered_by_hand_is_refused_at_refresh(shop: Shop, signal: Managed) -> None:
+@pytest.mark.parametrize(
+    ("statement", "difference"),
+    [
+        # The connector sees a signal by its change, and of an unlogged table there are none.
+        (PAGE_TABLE.replace("CREATE TABLE", "CREATE UNLOGGED TABLE"), "it is an unlogged table"),
+        (f"{PAGE_TABLE} PARTITION BY HASH (id)", "it is partitioned"),
+    ],
+)
+def test_signal_table_of_another_kind_is_refused(
+    shop: Shop, signal: Managed, statement: str, difference: str
+) -> None:
+    shop.run(statement)
+    assert f"is not the connector's: {difference}" in signal.refusal()
+
+
+def test_signal_table_altered_by_hand_is_refused_at_up_and_refresh(
+    shop: Shop, signal: Managed
+) -> None:
     signal.up()
     shop.run(f"ALTER TABLE {SIGNAL} DROP COLUMN data")
+    assert "it lacks data" in signal.refusal()
     assert "it lacks data" in signal.failure(signal.refresh)
+
+
+def test_signal_table_of_an_owner_within_reach_is_granted_and_dropped(
+    shop: Shop, signal: Managed
+) -> None:
+    """The ADMIN option is enough, as it is for the captured tables: a GRANT alone does nothing."""
+    owner = f"dba_{shop.name}"
+    shop.run(f"CREATE ROLE {owner}", PAGE_TABLE)
+    shop.run(f"ALTER TABLE {SIGNAL} OWNER TO {owner}", superuser=True)
+    try:
+        signal.up()
+        assert shop.privileges(SIGNAL) == WRITER
+        assert signal.up(roles=["other_role"]) == ["lacking", "roles"]
+        assert shop.privileges(SIGNAL) == set()
+        signal.destroy()
+        assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
+    finally:
+        shop.run(f"DROP OWNED BY {owner}", f"DROP ROLE {owner}", superuser=True)
+
+
+def test_signal_table_out_of_reach_is_refused_unless_it_is_granted_already(
+    shop: Shop, signal: Managed
+) -> None:
+    shop.run(PAGE_TABLE, f"ALTER TABLE {SIGNAL} OWNER TO azuresu", superuser=True)
+    # With some privilege on it, PostgreSQL answers a GRANT with a mere warning.
+    shop.run(f"GRANT SELECT ON {SIGNAL} TO PUBLIC", superuser=True)
+    assert signal.refusal() == (
+        f"table {SIGNAL} belongs to azuresu, and the administrator may grant nothing on it. "
+        "Remedy: have a role that may run: GRANT azuresu TO cdc_admin; then run pulumi up again"
+    )
+    shop.run(f"GRANT SELECT, INSERT, UPDATE ON {SIGNAL} TO streamkap_role", superuser=True)
+    signal.up()
+    assert signal.refresh() == []
+
+
+def test_signal_table_in_a_schema_without_create_is_one_line(shop: Shop, signal: Managed) -> None:
+    shop.run("ALTER SCHEMA streamkap OWNER TO azuresu", superuser=True)
+    assert signal.failure(signal.up) == (
+        f"cannot create table {SIGNAL}: permission denied for schema streamkap [42501]. Remedy: "
+        "have the owner of the schema run: GRANT CREATE ON SCHEMA streamkap TO cdc_admin, or "
+        "choose another schema for it; then run pulumi up again"
+    )
+    shop.run("GRANT CREATE, USAGE ON SCHEMA streamkap TO cdc_admin", superuser=True)
+    signal.up()
 
 
 def test_signal_table_that_vanished_is_made_again(shop: Shop, signal: Managed) -> None:
@@ -171,6 +224,22 @@ def test_signal_table_that_vanished_is_made_again(shop: Shop, signal: Managed) -
     assert signal.refresh() == ["id"]
     signal.up()
     assert shop.privileges(SIGNAL) == WRITER
+
+
+def test_signal_table_that_vanished_is_made_for_another_role(shop: Shop, signal: Managed) -> None:
+    signal.up()
+    shop.run(f"DROP TABLE {SIGNAL}")
+    signal.up(roles=["other_role"])
+    assert shop.privileges(SIGNAL, "other_role") == WRITER
+
+
+def test_role_that_is_gone_has_nothing_to_be_revoked(shop: Shop, signal: Managed) -> None:
+    role = f"gone_{shop.name}"
+    shop.run(f"CREATE ROLE {role}")
+    signal.up(roles=[role])
+    shop.run(f"DROP OWNED BY {role}", f"DROP ROLE {role}", superuser=True)
+    signal.up(roles=["other_role"])
+    assert shop.privileges(SIGNAL, "other_role") == WRITER
 
 
 def test_signal_table_without_its_schema_is_one_line(shop: Shop, signal: Managed) -> None:
@@ -182,7 +251,10 @@ def test_signal_table_without_its_schema_is_one_line(shop: Shop, signal: Managed
 
 def test_signal_table_with_a_missing_role_is_not_half_made(shop: Shop, signal: Managed) -> None:
     text = signal.failure(lambda: signal.up(roles=["streamkap_role", "nobody_here"]))
-    assert text == f'cannot create table {SIGNAL}: role "nobody_here" does not exist [42704]'
+    assert text == (
+        f'cannot create table {SIGNAL}: role "nobody_here" does not exist [42704]. Remedy: run '
+        "pulumi up --refresh, which makes the role again, where somebody has dropped it"
+    )
     assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
 
 
@@ -234,62 +306,3 @@ def test_signal_table_in_an_oddly_named_schema(shop: Shop) -> None:
     table = '"Odd ""Schema""".streamkap_signal'
     assert shop.privileges(table) == shop.privileges(table, '"App B"') == WRITER
     assert signal.refresh() == []
-
-
-# The heartbeat table
-
-
-def test_heartbeat_table_has_its_columns_and_first_row(shop: Shop, heartbeat: Managed) -> None:
-    heartbeat.up()
-    assert columns(shop, HEARTBEAT) == [
-        ("id", "integer", True),
-        ("text", "text", False),
-        ("last_update", "timestamp without time zone", False),
-    ]
-    assert primary_key(shop, HEARTBEAT) == "PRIMARY KEY (id)"
-    assert shop.rows(f"SELECT id, text, last_update IS NOT NULL FROM {HEARTBEAT}") == [
-        (1, "test_heartbeat", True)
-    ]
-    assert heartbeat.refresh() == []
-
-
-def test_heartbeat_table_can_be_written_to_by_the_role(shop: Shop, heartbeat: Managed) -> None:
-    heartbeat.up()
-    shop.run("GRANT USAGE ON SCHEMA streamkap TO streamkap_role")
-    assert shop.privileges(HEARTBEAT) == WRITER
-    shop.run(
-        "SET ROLE streamkap_role",
-        f"INSERT INTO {HEARTBEAT} (text) VALUES ('beat')",
-        f"UPDATE {HEARTBEAT} SET last_update = now()",
-        superuser=True,
-    )
-    assert shop.column(f"SELECT text FROM {HEARTBEAT} ORDER BY id") == ["test_heartbeat", "beat"]
-
-
-def test_heartbeat_table_keeps_its_rows_when_adopted_or_changed(
-    shop: Shop, heartbeat: Managed
-) -> None:
-    heartbeat.up()
-    shop.run(f"INSERT INTO {HEARTBEAT} (text) VALUES ('beat')")
-    again = shop.managed(HeartbeatTableProvider(), schema="streamkap", roles=["streamkap_role"])
-    again.up()
-    again.up(roles=["other_role", "streamkap_role"])
-    assert shop.column(f"SELECT text FROM {HEARTBEAT} ORDER BY id") == ["test_heartbeat", "beat"]
-    assert shop.privileges(HEARTBEAT, "other_role") == WRITER
-
-
-def test_heartbeat_table_of_another_shape_is_refused(shop: Shop, heartbeat: Managed) -> None:
-    shop.run(f"CREATE TABLE {HEARTBEAT} (id SERIAL PRIMARY KEY, ts TIMESTAMP)")
-    text = heartbeat.failure(heartbeat.up)
-    assert "it lacks text text, last_update timestamp without time zone" in text
-    assert "it has ts timestamp without time zone instead" in text
-
-
-def test_heartbeat_table_s_lost_sequence_grant_is_seen(shop: Shop, heartbeat: Managed) -> None:
-    heartbeat.up()
-    shop.run(f"REVOKE USAGE ON SEQUENCE {HEARTBEAT}_id_seq FROM streamkap_role")
-    assert heartbeat.refresh() == ["roles"]
-    heartbeat.up()
-    assert shop.value(
-        "SELECT has_sequence_privilege('streamkap_role', %s, 'USAGE')", f"{HEARTBEAT}_id_seq"
-    )
