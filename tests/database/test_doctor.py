@@ -360,9 +360,7 @@ def test_membership_without_its_privileges_is_told_from_none(connector: Connecto
 def test_login_at_its_connection_limit_is_told_what_to_raise(connector: Connector) -> None:
     connector.shop.run(f"ALTER ROLE {connector.user} CONNECTION LIMIT 0", superuser=True)
     assert connector.said("connection")[0] == "failed"
-    assert connector.find("connection").remedy == (
-        "raise server.login.connectionLimit, or end connections of this login"
-    )
+    assert "server.login.connectionLimit" in connector.find("connection").remedy
 
 
 def test_schema_that_is_gone_is_not_said_to_be_usable(connector: Connector) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NotRequired, TypedDict
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection
-from azure_postgres_cdc.database.membership import statement_for, within_reach
+from azure_postgres_cdc.database.membership import statements_for
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName
 
@@ -96,9 +96,8 @@ def resolve(
         wanted = sorted({TableName.parse(text) for text in capture["tables"]})
     wanted = [table for table in wanted if table not in own]
     obstacles = tables.in_the_way(connection, wanted)
-    owners = {table.owner for table in obstacles if table.owner and not table.is_ours}
-    strangers = owners.difference(within_reach(connection)) if owners else ()
-    statements = {owner: statement_for(connection, owner) for owner in strangers}
+    strangers = {table.owner for table in obstacles if table.owner and not table.is_ours}
+    statements = statements_for(connection, strangers)
     faults = [
         fault
         for table in obstacles

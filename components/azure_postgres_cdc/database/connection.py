@@ -51,8 +51,8 @@ _REMEDIES = (
     ("not currently accepting connections", "ALTER DATABASE ... ALLOW_CONNECTIONS true"),
     (
         "too many connections for role",
-        "end connections of this user, or raise its limit (the connector's: "
-        "server.login.connectionLimit)",
+        "end connections of this user, or raise its limit (ALTER ROLE ... CONNECTION LIMIT; the "
+        "connector's: server.login.connectionLimit)",
     ),
     (
         "too many connections for database",

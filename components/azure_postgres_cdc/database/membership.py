@@ -8,7 +8,7 @@ gives the membership back. All of it in one transaction, so that a failure leave
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -101,6 +101,12 @@ def statement_for(connection: Connection, owner: str) -> str:
     if capabilities.has("memberships without privileges", connection.info.server_version):
         return f"{grant} WITH INHERIT TRUE"
     return f"ALTER ROLE {administrator} INHERIT"
+
+
+def statements_for(connection: Connection, owners: Collection[str]) -> dict[str, str]:
+    """That statement for each of the owners who is out of reach."""
+    strangers = set(owners).difference(within_reach(connection)) if owners else ()
+    return {owner: statement_for(connection, owner) for owner in strangers}
 
 
 def who_may_create(connection: Connection) -> list[str]:

@@ -25,7 +25,7 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.identity_audit import restorable
 from azure_postgres_cdc.database.identity_change import identities, set_identities
 from azure_postgres_cdc.database.identity_conflicts import conflicts
-from azure_postgres_cdc.database.membership import within_reach
+from azure_postgres_cdc.database.membership import statements_for
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
@@ -159,10 +159,8 @@ def _differing(wanted: Mapping[str, str], found: Mapping[str, str]) -> dict[str,
 def _check_owners(connection: Connection, different: Mapping[str, str]) -> None:
     """A partition may belong to another role than its root, which is all that publishing needs."""
     others = tables.of_others(connection, map(TableName.parse, different))
-    reach = within_reach(connection) if others else {}
-    faults = [
-        fault for table in others if (fault := table.ownership_fault(connection.info.user, reach))
-    ]
+    statements = statements_for(connection, {table.owner for table in others})
+    faults = [fault for table in others if (fault := table.ownership_fault(statements))]
     if faults:
         raise CdcError(
             f"database {connection.info.dbname}: no replica identity: {listed(faults)}. Remedy: "
