@@ -22,6 +22,7 @@ _VERSIONS = {
     "pg_read_all_data": (14, None),
     "pg_stat_wal": (14, None),
     "slot statistics": (14, None),
+    "statistics without delay": (15, None),
     "FOR TABLES IN SCHEMA": (15, None),
     "column lists and row filters of a publication": (15, None),
     "CREATEROLE only with the ADMIN option": (16, None),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 from tests.database.slot_support import (
     comment,
@@ -20,7 +22,8 @@ from tests.database.slot_support import (
     slot_to_make,  # noqa: F401 - a fixture
 )
 
-from azure_postgres_cdc.database import slot_creation
+from azure_postgres_cdc.database import slot_catalog, slot_creation
+from azure_postgres_cdc.database.continuity import Sighting
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
@@ -258,3 +261,23 @@ def test_slot_that_nobody_wrote_to_leaves_the_record_alone(shop: Shop, managed: 
     for _ in range(2):
         managed.up()
     assert comment(shop) == before
+
+
+def test_counts_that_come_late_break_nothing_on_14(
+    shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    managed.up()
+    consume(shop, name)
+    sight, seen = slot_catalog.sight, []
+
+    def late(*arguments: Any) -> Sighting:
+        now = sight(*arguments)
+        seen.append(now if seen else replace(now, counters=dict.fromkeys(now.counters, 0)))
+        return seen[-1]
+
+    monkeypatch.setattr(slot_catalog, "sight", late)
+    assert ANOTHER in managed.refusal()
+    seen.clear()
+    monkeypatch.setattr(psycopg.ConnectionInfo, "server_version", 140010)
+    assert managed.preview() == []
+    assert len(seen) == 2
