@@ -264,3 +264,18 @@ def test_word_that_has_done_its_work_is_named(
     assert managed.up(acknowledge=[]) == ["acknowledge"]
     assert "is not needed any more" not in capsys.readouterr().err
     assert exists(shop)
+
+
+def test_table_of_an_extension_is_not_captured_with_its_schema(shop: Shop) -> None:
+    """As PostGIS has one in public, which belongs to a superuser; a list may name it."""
+    shop.run(
+        "CREATE TABLE public.spatial_ref_sys (srid int PRIMARY KEY)",
+        "ALTER EXTENSION plpgsql ADD TABLE public.spatial_ref_sys",
+        superuser=True,
+    )
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    assert "public.spatial_ref_sys" not in shop.published()
+    assert managed.up() == []
+    named = publication(shop, listed("public.spatial_ref_sys"), name="other")
+    assert "public.spatial_ref_sys belongs to azuresu" in named.refusal()

@@ -19,7 +19,8 @@ class CaptureArgs(TypedDict):
     tables: NotRequired[Sequence[str]]
     """Names as in SQL: `public.orders`, `"Odd Schema"."Tab""le"`."""
     schemas: NotRequired[Sequence[str]]
-    """Every table of these schemas, looked up at each `pulumi up`. Names as they are, no quotes."""
+    """Every table of these schemas, looked up at each `pulumi up`; an extension's only where it is
+    the administrator's own. Names as they are, no quotes."""
     allTables: NotRequired[bool]
     """Every table, present and future (FOR ALL TABLES). Needs a superuser on plain PostgreSQL."""
 

@@ -42,17 +42,22 @@ WHERE (c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartiti
 """
 _NOT_OURS = "WHERE pg_has_role(c.relowner, 'USAGE') IS FALSE "
 _IN_ORDER = "ORDER BY 1, 2"
+# What an extension has made (PostGIS: spatial_ref_sys) is the extension's, where it is not the
+# administrator's own.
 _IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
   AND NOT c.relispartition
+  AND (pg_has_role(c.relowner, 'USAGE') OR NOT EXISTS (
+    SELECT FROM pg_depend d
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
 """
 # What FOR TABLES IN SCHEMA publishes by its own name, as long as the root is not published.
 _PARTITIONS_IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind = 'r' AND c.relpersistence = 'p' AND c.relispartition
 """
-# A schema that an extension has made is the extension's, where it is not the administrator's own.
+# As with tables.
 _USER_SCHEMAS = """
 SELECT nspname FROM pg_namespace n
 WHERE nspname NOT LIKE 'pg\\_%%' AND nspname <> 'information_schema'
@@ -170,7 +175,7 @@ def owners_of(connection: Connection, names: Iterable[TableName]) -> list[str]:
 
 
 def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:
-    """Every table of the schemas that a publication can hold; roots, not partitions."""
+    """Every table of the schemas to be captured; roots, not partitions, and no extension's."""
     return sorted(TableName(*row) for row in rows(connection, _IN_SCHEMAS, list(schemas)))
 
 
