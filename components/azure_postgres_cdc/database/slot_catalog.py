@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
@@ -9,6 +10,9 @@ from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting
 
 PLUGIN = "pgoutput"
+
+_LATE_SECONDS = 1.0
+"""Twice as long as PostgreSQL 14 takes to write its counts down."""
 
 _FIND = """
 WITH server AS (
@@ -123,3 +127,12 @@ def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) 
         wal=slot.wal,
         idle_since="" if slot.active else since,
     )
+
+
+def waited_for_counts(connection: Connection) -> bool:
+    """Whether what a slot has counted so far could be seen only now, after a while."""
+    if capabilities.has("statistics without delay", connection.info.server_version):
+        return False
+    time.sleep(_LATE_SECONDS)
+    connection.execute("SELECT pg_stat_clear_snapshot()")
+    return True

@@ -8,7 +8,7 @@ from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, connect, rows
 from azure_postgres_cdc.database.continuity import Sighting
-from azure_postgres_cdc.database.slot_catalog import Slot
+from azure_postgres_cdc.database.slot_catalog import Slot, waited_for_counts
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import CdcError, explained
@@ -118,6 +118,8 @@ def _mark(connection: Connection, props: Props, how: str) -> None:
         suppress(psycopg.errors.ObjectInUse),
     ):
         rows(connection, _PEEK, props["name"], _options(publication, streaming=counted))
+    if counted:
+        waited_for_counts(connection)  # they are written down next
 
 
 def _options(publication: str, *, streaming: bool) -> list[str]:

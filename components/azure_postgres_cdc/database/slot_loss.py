@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database import slot_catalog
 from azure_postgres_cdc.database.connection import Connection
@@ -16,9 +14,6 @@ from azure_postgres_cdc.database.renaming import elsewhere
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
-
-_LATE_SECONDS = 1.0
-"""Twice as long as PostgreSQL 14 takes to write its statistics down."""
 
 UNKNOWN = ("0/0", "0/1")
 """Stand for a position that nobody has recorded: the second where the first was used up."""
@@ -108,10 +103,11 @@ def acknowledged(loss: Loss | Doubt, word: str | None) -> bool:
 def _sighted(connection: Connection, name: str, slot: Slot, last: Sighting | None) -> Sighting:
     """As it is now. PostgreSQL 14 counts late: what speaks against it is looked at once more."""
     now = slot_catalog.sight(connection, name, slot, last)
-    late = not capabilities.has("statistics without delay", connection.info.server_version)
-    if late and last is not None and judge(last, now).continuity is Continuity.BROKEN:
-        time.sleep(_LATE_SECONDS)
-        connection.execute("SELECT pg_stat_clear_snapshot()")
+    if (
+        last is not None
+        and judge(last, now).continuity is Continuity.BROKEN
+        and slot_catalog.waited_for_counts(connection)
+    ):
         now = slot_catalog.sight(connection, name, slot, last)
     return now
 
