@@ -236,24 +236,18 @@ def test_slot_that_postgresql_has_given_up(connector: Connector, shop: Shop) -> 
     assert evidence.startswith("PostgreSQL has invalidated the slot (wal_removed): changes since ")
 
 
-def test_parameter_that_waits_for_a_restart(connector: Connector, shop: Shop) -> None:
-    shop.run("ALTER SYSTEM SET max_connections = 150", superuser=True)
-    try:
-        shop.run("SELECT pg_reload_conf()", superuser=True)
-        deadline = time.monotonic() + 10
-        while connector.said("pending-restart")[0] == "ok":
-            assert time.monotonic() < deadline
-        found = connector.find("pending-restart")
-    finally:
-        shop.run("ALTER SYSTEM RESET max_connections", superuser=True)
-        shop.run("SELECT pg_reload_conf()", superuser=True)
-    assert "before a restart: max_connections" in found.evidence
-
-
-def test_parameter_that_is_hidden_from_the_connector_waits_too(
-    connector: Connector, shop: Shop
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("max_connections", "150"),
+        # Hidden from the connector's user.
+        ("shared_preload_libraries", "'auto_explain'"),
+    ],
+)
+def test_parameter_that_waits_for_a_restart(
+    connector: Connector, shop: Shop, name: str, value: str
 ) -> None:
-    shop.run("ALTER SYSTEM SET shared_preload_libraries = 'auto_explain'", superuser=True)
+    shop.run(f"ALTER SYSTEM SET {name} = {value}", superuser=True)
     try:
         shop.run("SELECT pg_reload_conf()", superuser=True)
         deadline = time.monotonic() + 10
@@ -261,9 +255,9 @@ def test_parameter_that_is_hidden_from_the_connector_waits_too(
             assert time.monotonic() < deadline
         found = connector.find("pending-restart")
     finally:
-        shop.run("ALTER SYSTEM RESET shared_preload_libraries", superuser=True)
+        shop.run(f"ALTER SYSTEM RESET {name}", superuser=True)
         shop.run("SELECT pg_reload_conf()", superuser=True)
-    assert "before a restart: shared_preload_libraries" in found.evidence
+    assert f"before a restart: {name}" in found.evidence
 
 
 # Storage
