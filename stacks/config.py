@@ -13,7 +13,7 @@ from azure_postgres_cdc import CdcServerArgs
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
 from azure_postgres_cdc.secret_settings import SECRETS, decoded, lacks_password, secret_faults
-from azure_postgres_cdc.settings import Settings, parse
+from azure_postgres_cdc.settings import UNNAMED, Settings, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: `tablesFile` is relative to it."""
@@ -41,10 +41,17 @@ class StackConfig:
             args["connectorPassword"] = self.connector_password
         return args
 
+    def server_options(self) -> pulumi.ResourceOptions:
+        """Those of the CdcServer: one that gets its name later is the same one still, and so are
+        its roles. `management: none` needs no name, and `existing` does."""
+        if self.name == UNNAMED:
+            return pulumi.ResourceOptions()
+        return _carried_over("CdcServer", UNNAMED, self.name)
+
     def source_options(self, database: str) -> pulumi.ResourceOptions:
         """Those of a database's CdcSource: one that was renamed is the same one still."""
         former = self.settings.former_names().get(database)
-        return _carried_over(former, database) if former else pulumi.ResourceOptions()
+        return _carried_over("CdcSource", former, database) if former else pulumi.ResourceOptions()
 
     def connectors_by_database(self) -> dict[str, list[ConnectorArgs]]:
         """The connectors of each CdcSource."""
@@ -72,18 +79,20 @@ def load() -> StackConfig:
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
 
 
-def _carried_over(former: str, name: str) -> pulumi.ResourceOptions:
-    """What a source of this name has is what the one of the former name had.
+def _carried_over(kind: str, former: str, name: str) -> pulumi.ResourceOptions:
+    """What a component of this name has is what the one of the former name had.
 
-    The alias of the source alone would do, if a refused `up` had not left a source of the new name
+    The alias of the component alone would do, if a refused `up` had not left one of the new name
     in the state; so each of its resources has one too.
     """
-    source = pulumi.create_urn(former, "azure-postgres-cdc:index:CdcSource")
+    component = pulumi.create_urn(former, f"azure-postgres-cdc:index:{kind}")
 
     def alias(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
         called = former + args.name.removeprefix(name)
         known_as = (
-            pulumi.Alias(name=called) if args.name == name else pulumi.Alias(called, parent=source)
+            pulumi.Alias(name=called)
+            if args.name == name
+            else pulumi.Alias(called, parent=component)
         )
         aliases = pulumi.ResourceOptions(aliases=[known_as])
         return pulumi.ResourceTransformationResult(

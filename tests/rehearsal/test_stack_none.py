@@ -129,6 +129,22 @@ def test_a_new_table_of_a_captured_schema_is_added_in_place(twice: Rehearsal) ->
         assert "publication second_pub needs snapshot: public.invoices: rows from" in outcome.text
 
 
+def test_server_that_gets_its_name_later_is_the_same_one(twice: Rehearsal) -> None:
+    """`existing`, which needs a name, may follow: without it, every login would be dropped."""
+
+    def logins() -> list[Any]:
+        with twice.postgres.superuser() as connection:
+            return connection.execute(
+                "SELECT oid, rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1"
+            ).fetchall()
+
+    before = logins()
+    twice.engine.set_config("server", NONE["server"] | {"name": "psql-shop"})
+    named = twice.engine.up("--skip-preview", capture=True)
+    assert named.changed == 0, named.text
+    assert logins() == before
+
+
 @pytest.fixture(scope="module")
 def refused() -> Iterator[Rehearsal]:
     with Rehearsal(
