@@ -86,7 +86,9 @@ def test_busy_server_is_asked_again(
 
 
 def test_busy_codes_are_those_that_azure_has() -> None:
-    assert {"ServerBusy", "ServerIsBusy", "ServerIsNotReady"} == BUSY_CODES
+    seen = {"ServerBusy", "ServerIsBusy", "ServerIsNotReady"}
+    of_others = {"AnotherOperationInProgress", "ConflictingServerOperation", "OperationInProgress"}
+    assert seen | of_others == BUSY_CODES
 
 
 @pytest.mark.usefixtures("clock")
@@ -156,6 +158,19 @@ def test_cut_while_polling_waits_until_the_server_is_ready(azure: FakeAzure, clo
     assert azure.changes == [RESTART]
     assert azure.asked[-3:] == ["GET cdc-1"] * 3
     assert len(clock.naps) == 2
+
+
+def test_operation_that_azure_has_forgotten_is_looked_into(
+    azure: FakeAzure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its status is kept for a while only; that says nothing about the server."""
+    azure.plan("GET operation", error(404, "ResourceNotFound", "No such operation."))
+    restart()
+    assert azure.asked == [RESTART, "GET operation", "GET cdc-1"]
+    assert capsys.readouterr().err == (
+        "restart server cdc-1: the connection to Azure broke (ResourceNotFound: No such "
+        "operation); looking what became of it\n"
+    )
 
 
 def test_short_cut_while_polling_is_not_even_noticed(
@@ -275,6 +290,16 @@ def test_nothing_to_do_is_nothing_to_wait_for(clock: Clock) -> None:
         (404, "ResourceGroupNotFound", "check server.resourceGroup and the subscription"),
         (404, "SubscriptionNotFound", "check the subscription (azure-native:subscriptionId)"),
         (
+            400,
+            "InvalidSubscriptionId",
+            "give the subscription's id, not its name (server.subscription)",
+        ),
+        (
+            409,
+            "ScopeLocked",
+            "have the lock on the server, its resource group or the subscription removed",
+        ),
+        (
             409,
             "ServerUnavailableForOperation",
             "start the server, then run pulumi up again",
@@ -311,6 +336,13 @@ def test_login_that_azure_refuses_has_its_own_remedy(azure: FakeAzure) -> None:
     assert refused() == (
         "cannot restart server cdc-1: Azure did not accept the credential: "
         f"InvalidAuthenticationToken: The token has expired. Remedy: {identity.LOGIN_REMEDY}"
+    )
+
+
+def test_error_without_a_code_is_told_without_one(azure: FakeAzure) -> None:
+    azure.plan(RESTART, (400, {"message": "The body is no JSON."}))
+    assert refused().startswith(
+        "cannot restart server cdc-1 in resource group rg-cdc: The body is no JSON. Remedy: "
     )
 
 

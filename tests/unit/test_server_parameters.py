@@ -256,7 +256,10 @@ def test_server_to_which_nothing_can_be_done(
 @pytest.mark.parametrize("state", ["Stopping", "Disabled", "Dropping", "Inaccessible"])
 def test_states_in_which_a_server_takes_no_change(azure: FakeAzure, state: str) -> None:
     azure.server.properties["state"] = state
-    assert refused().startswith(f"server cdc-1 is {state}, and takes no change. ")
+    text = refused()
+    assert text.startswith(f"server cdc-1 is {state}, and takes no change. Remedy: ")
+    # The others have nothing that could be started.
+    assert ("start it (az " in text) is (state == "Stopping")
 
 
 @pytest.mark.parametrize("state", ["Starting", "Updating"])
