@@ -10,6 +10,7 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from azure_postgres_cdc import CdcServerArgs
+from azure_postgres_cdc.adoption import servers_of_stack
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
 from azure_postgres_cdc.secret_settings import SECRETS, decoded, lacks_password, secret_faults
@@ -42,11 +43,12 @@ class StackConfig:
         return args
 
     def server_options(self) -> pulumi.ResourceOptions:
-        """Those of the CdcServer: one that gets its name later is the same one still, and so are
-        its roles. `management: none` needs no name, and `existing` does."""
-        if self.name == UNNAMED:
+        """Those of the CdcServer: one that gets its name later, or has none any more, is the same
+        one still, and so are its roles. `management: none` needs no name, and `existing` does."""
+        formers = {UNNAMED} if self.name != UNNAMED else servers_of_stack() - {UNNAMED}
+        if len(formers) != 1:
             return pulumi.ResourceOptions()
-        return _carried_over("CdcServer", UNNAMED, self.name)
+        return _carried_over("CdcServer", formers.pop(), self.name)
 
     def source_options(self, database: str) -> pulumi.ResourceOptions:
         """Those of a database's CdcSource: one that was renamed is the same one still."""
