@@ -282,6 +282,12 @@ def test_nothing_to_do_is_nothing_to_wait_for(clock: Clock) -> None:
     ("status", "code", "remedy"),
     [
         (403, "AuthorizationFailed", "ask for the role Contributor on the server"),
+        (403, "LinkedAuthorizationFailed", "ask for the role Contributor on the server"),
+        (
+            403,
+            "RequestDisallowedByPolicy",
+            "ask whoever owns that policy of Azure's for an exemption",
+        ),
         (
             404,
             "ResourceNotFound",

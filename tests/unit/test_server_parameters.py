@@ -221,7 +221,7 @@ def test_every_parameter_that_cannot_be_comes_at_once(azure: FakeAzure) -> None:
 def test_more_slots_than_azure_has_senders_for_are_refused(azure: FakeAzure) -> None:
     assert refused(connectors=99) == (
         "server cdc-1: max_wal_senders cannot be 101: Azure allows 5-100. "
-        "Remedy: choose one of them"
+        "Remedy: choose one of them, or have fewer connectors on the server"
     )
     assert azure.changes == []
 

@@ -53,12 +53,15 @@ _REMEDIES = {
     "SubscriptionNotFound": "check the subscription (azure-native:subscriptionId)",
     "InvalidSubscriptionId": "give the subscription's id, not its name (server.subscription)",
     "ScopeLocked": "have the lock on the server, its resource group or the subscription removed",
+    "RequestDisallowedByPolicy": "ask whoever owns that policy of Azure's for an exemption",
+    "MissingSubscriptionRegistration": "az provider register -n Microsoft.DBforPostgreSQL",
     "ServerUnavailableForOperation": "start the server, then run pulumi up again",
 }
 _ACTIVITY_LOG = "look at the server's activity log in the portal, then run pulumi up again"
 _NETWORK = "check the way to Azure's management API (network, proxy), then run pulumi up again"
 _BROKEN = (ServiceRequestError, ServiceResponseError, DecodeError)
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
 _NOT_FOUND = 404
 
 
@@ -158,6 +161,8 @@ def _remedy(error: BaseException) -> str:
         )
     if isinstance(error, _BROKEN):
         return _NETWORK
+    if code_of(error) not in _REMEDIES and getattr(error, "status_code", None) == _FORBIDDEN:
+        return _REMEDIES["AuthorizationFailed"]
     return _REMEDIES.get(code_of(error), _ACTIVITY_LOG)
 
 

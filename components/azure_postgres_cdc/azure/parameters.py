@@ -47,6 +47,7 @@ SETS = frozenset({"shared_preload_libraries", "azure.extensions"})
 NEVER_EXACTLY = OURS_TO_SIZE | SETS
 """Parameters that several stacks share a server by: they grow, and nobody sets them to less."""
 
+_FOR_SLOTS = ("max_replication_slots", "max_wal_senders")
 _NUMBER_TYPES = ("integer", "numeric")
 _TOLD_AT_MOST = 200
 _NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
@@ -150,6 +151,7 @@ class Requirement:
             return (
                 f"{self.name} cannot be {', '.join(refused)}: Azure allows "
                 f"{_told(parameter.allowed)}{unit}. Remedy: choose one of them"
+                + (", or have fewer connectors on the server" if self.name in _FOR_SLOTS else "")
             )
         return ""
 
