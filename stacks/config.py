@@ -14,7 +14,8 @@ from azure_postgres_cdc.adoption import servers_of_stack
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
 from azure_postgres_cdc.secret_settings import SECRETS, decoded, lacks_password, secret_faults
-from azure_postgres_cdc.settings import UNNAMED, Settings, parse
+from azure_postgres_cdc.server_args import NONE
+from azure_postgres_cdc.settings import Settings, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 """The project's root: `tablesFile` is relative to it."""
@@ -43,12 +44,17 @@ class StackConfig:
         return args
 
     def server_options(self) -> pulumi.ResourceOptions:
-        """Those of the CdcServer: one that gets its name later, or has none any more, is the same
-        one still, and so are its roles. `management: none` needs no name, and `existing` does."""
-        formers = {UNNAMED} if self.name != UNNAMED else servers_of_stack() - {UNNAMED}
+        """Those of the CdcServer. With `management: none` its name is none of Azure's: given, changed
+        or left out, it is the same server still, and so are its roles."""
+        in_azure = self.settings.server.management != NONE
+        formers = [
+            name
+            for name, was_in_azure in servers_of_stack().items()
+            if name != self.name and not (in_azure and was_in_azure)
+        ]
         if len(formers) != 1:
             return pulumi.ResourceOptions()
-        return _carried_over("CdcServer", formers.pop(), self.name)
+        return _carried_over("CdcServer", formers[0], self.name)
 
     def source_options(self, database: str) -> pulumi.ResourceOptions:
         """Those of a database's CdcSource: one that was renamed is the same one still."""

@@ -9,6 +9,7 @@ before each resource that the stack does not know, and never at one that it know
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -24,6 +25,7 @@ Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 # The engine's own function, whatever the backend. A StackReference tells outputs only.
 _RESOURCES_OF_STACK = "pulumi:pulumi:readStackResourceOutputs"
 _SERVER = "::azure-postgres-cdc:index:CdcServer::"
+_IN_AZURE = re.compile("CdcServer[$].*:(ExistingServer|Server)::")
 
 
 class Adoption:
@@ -111,12 +113,16 @@ def _stack() -> str:
     return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
-def servers_of_stack() -> set[str]:
-    """The names of the CdcServers that the stack has made so far."""
+def servers_of_stack() -> dict[str, bool]:
+    """The CdcServers that the stack has made so far: each one's name, and whether it is managed in
+    Azure, where `management: none` looks at whatever `connection.host` leads to."""
     stack = _stack()
     with _explained(stack):
         found = pulumi.runtime.invoke(_RESOURCES_OF_STACK, {"stackName": stack}).value
-    return {urn.rpartition(_SERVER)[2] for urn in found["outputs"] if _SERVER in urn}
+    urns = list(found["outputs"])
+    in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}
+    names = [urn.rpartition(_SERVER)[2] for urn in urns if _SERVER in urn]
+    return {name: f"{name}-server" in in_azure for name in names}
 
 
 def _is_role(connection: Mapping[str, Any], database: str, name: str) -> bool:
