@@ -44,8 +44,8 @@ class StackConfig:
         return args
 
     def server_options(self) -> pulumi.ResourceOptions:
-        """Those of the CdcServer. With `management: none` its name is none of Azure's: given, changed
-        or left out, it is the same server still, and so are its roles."""
+        """Those of the CdcServer. With `management: none` its name is none of Azure's: given,
+        changed or left out, it is the same server still, and so are its roles."""
         in_azure = self.settings.server.management != NONE
         formers = [
             name
