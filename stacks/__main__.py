@@ -7,7 +7,7 @@ from config import load
 
 settings = load()
 
-server = CdcServer(settings.name, settings.server_args())
+server = CdcServer(settings.name, settings.server_args(), settings.server_options())
 
 sources = {
     name: CdcSource(

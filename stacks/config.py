@@ -10,9 +10,11 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 from azure_postgres_cdc import CdcServerArgs
+from azure_postgres_cdc.adoption import servers_of_stack
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.plan import ConnectorArgs
 from azure_postgres_cdc.secret_settings import SECRETS, decoded, lacks_password, secret_faults
+from azure_postgres_cdc.server_args import NONE
 from azure_postgres_cdc.settings import Settings, parse
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -41,10 +43,23 @@ class StackConfig:
             args["connectorPassword"] = self.connector_password
         return args
 
+    def server_options(self) -> pulumi.ResourceOptions:
+        """Those of the CdcServer. With `management: none` its name is none of Azure's: given,
+        changed or left out, it is the same server still, and so are its roles."""
+        in_azure = self.settings.server.management != NONE
+        formers = [
+            name
+            for name, was_in_azure in servers_of_stack().items()
+            if name != self.name and not (in_azure and was_in_azure)
+        ]
+        if len(formers) != 1:
+            return pulumi.ResourceOptions()
+        return _carried_over("CdcServer", formers[0], self.name)
+
     def source_options(self, database: str) -> pulumi.ResourceOptions:
         """Those of a database's CdcSource: one that was renamed is the same one still."""
         former = self.settings.former_names().get(database)
-        return _carried_over(former, database) if former else pulumi.ResourceOptions()
+        return _carried_over("CdcSource", former, database) if former else pulumi.ResourceOptions()
 
     def connectors_by_database(self) -> dict[str, list[ConnectorArgs]]:
         """The connectors of each CdcSource."""
@@ -72,18 +87,20 @@ def load() -> StackConfig:
     return StackConfig(settings=settings, admin_password=admin, connector_password=connector)
 
 
-def _carried_over(former: str, name: str) -> pulumi.ResourceOptions:
-    """What a source of this name has is what the one of the former name had.
+def _carried_over(kind: str, former: str, name: str) -> pulumi.ResourceOptions:
+    """What a component of this name has is what the one of the former name had.
 
-    The alias of the source alone would do, if a refused `up` had not left a source of the new name
+    The alias of the component alone would do, if a refused `up` had not left one of the new name
     in the state; so each of its resources has one too.
     """
-    source = pulumi.create_urn(former, "azure-postgres-cdc:index:CdcSource")
+    component = pulumi.create_urn(former, f"azure-postgres-cdc:index:{kind}")
 
     def alias(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
         called = former + args.name.removeprefix(name)
         known_as = (
-            pulumi.Alias(name=called) if args.name == name else pulumi.Alias(called, parent=source)
+            pulumi.Alias(name=called)
+            if args.name == name
+            else pulumi.Alias(called, parent=component)
         )
         aliases = pulumi.ResourceOptions(aliases=[known_as])
         return pulumi.ResourceTransformationResult(

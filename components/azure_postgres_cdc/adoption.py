@@ -9,7 +9,9 @@ before each resource that the stack does not know, and never at one that it know
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+import re
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pulumi
@@ -22,6 +24,8 @@ Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 
 # The engine's own function, whatever the backend. A StackReference tells outputs only.
 _RESOURCES_OF_STACK = "pulumi:pulumi:readStackResourceOutputs"
+_SERVER = "::azure-postgres-cdc:index:CdcServer::"
+_IN_AZURE = re.compile("CdcServer[$].*:(ExistingServer|Server)::")
 
 
 class Adoption:
@@ -91,12 +95,34 @@ def _warn(name: str, error: Exception) -> None:
 
 
 async def _urns_of_stack() -> frozenset[str]:
-    stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    try:
+    stack = _stack()
+    with _explained(stack):
         found = await pulumi.runtime.invoke_async(_RESOURCES_OF_STACK, {"stackName": stack})
         return frozenset(found["outputs"])
+
+
+@contextmanager
+def _explained(stack: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # the SDK has no other kind for what the engine says
         raise CdcError(f"the engine does not say what stack {stack} has: {error}") from None
+
+
+def _stack() -> str:
+    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+
+
+def servers_of_stack() -> dict[str, bool]:
+    """The CdcServers that the stack has made so far: each one's name, and whether it is managed in
+    Azure, where `management: none` looks at whatever `connection.host` leads to."""
+    stack = _stack()
+    with _explained(stack):
+        found = pulumi.runtime.invoke(_RESOURCES_OF_STACK, {"stackName": stack}).value
+    urns = list(found["outputs"])
+    in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}
+    names = [urn.rpartition(_SERVER)[2] for urn in urns if _SERVER in urn]
+    return {name: f"{name}-server" in in_azure for name in names}
 
 
 def _is_role(connection: Mapping[str, Any], database: str, name: str) -> bool:

@@ -234,7 +234,7 @@ class CdcServer(pulumi.ComponentResource):
             server.host,
             server.storageGiB,
             server.failoverSlots,
-            server.inVirtualNetwork,
+            server.isPrivate,
             storage,
         )
 
@@ -303,8 +303,10 @@ class CdcServer(pulumi.ComponentResource):
     def _watch(self, args: CdcServerArgs, server: _Managed) -> None:
         """Alerts on what makes a slot dangerous."""
         wanted = args["alerts"]
-        standby = args.get("create", {}).get("highAvailability", "Disabled") != "Disabled"
-        declared = alerts_of(wanted, server.storage_gib, slot_sync=standby)
+        slot_sync: pulumi.Input[bool] = server.failover_slots
+        if "create" in args:
+            slot_sync = args["create"].get("highAvailability", "Disabled") != "Disabled"
+        declared = alerts_of(wanted, server.storage_gib, slot_sync=slot_sync)
         alerts(
             self._name,
             server.id,

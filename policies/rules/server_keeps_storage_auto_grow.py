@@ -16,8 +16,10 @@ NAME = "server-keeps-storage-auto-grow"
 
 
 def validate(server: Declared, _config: Config) -> Iterator[str]:
-    """Said to be off, in so many words."""
-    if (text(server.get("storage", "autoGrow")) or "").lower() == "disabled":
+    """Said to be off, in so many words, where there is such a thing: on Premium SSD."""
+    kind = (text(server.get("storage", "type")) or "Premium_LRS").lower()
+    grows = (text(server.get("storage", "autoGrow")) or "").lower()
+    if kind == "premium_lrs" and grows == "disabled":
         yield "storage auto-grow is turned off"
 
 

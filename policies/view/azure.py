@@ -40,7 +40,7 @@ class Server:
     demand: Declared | None
     """This project's `ServerParameters` of it."""
     grows: Any
-    """Whether storage auto-grow is on; UNKNOWN in a preview, perhaps."""
+    """Whether storage auto-grow is on; UNKNOWN in a preview, perhaps; None where it cannot be."""
     is_declared: bool
     """Whether the stack has the server itself and not only parameters of it."""
 
@@ -161,6 +161,8 @@ def _is_replica(server: Declared) -> bool:
 def _grows(server: Declared, resources: Sequence[Declared]) -> Any:
     if server.kind == kinds.OUR_SERVER:
         return _sibling(server, kinds.OUR_AUTO_GROW, resources) is not None
+    if (text(server.get("storage", "type")) or "Premium_LRS").lower() != "premium_lrs":
+        return None  # only Premium SSD can
     value = server.get("storage", "autoGrow")
     return UNKNOWN if value is UNKNOWN else (text(value) or "").lower() == "enabled"
 

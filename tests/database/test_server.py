@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -89,6 +91,51 @@ def test_few_worker_processes_only_give_a_warning(
     managed.up()
     assert capfd.readouterr().err.startswith(
         "warning: max_worker_processes is 16 in effect, the page advises at least 17: "
+    )
+
+
+def test_few_slots_are_told_as_what_they_are(shop: Shop, capfd: pytest.CaptureFixture[str]) -> None:
+    managed = shop.managed(
+        EffectiveParametersProvider(), required={"max_replication_slots": "999"}, wait=False
+    )
+    managed.up()
+    found = shop.value("SHOW max_replication_slots")
+    assert capfd.readouterr().err == (
+        f"warning: max_replication_slots is {found} in effect, and this stack's connectors want "
+        "999, two of them to spare: a slot without one stands still\n"
+    )
+
+
+def test_silence_after_a_restart_is_waited_out(shop: Shop) -> None:
+    """The same parameters as before, and a failover a moment ago."""
+    with EmbeddedPostgres(shop.server.major, settings=REQUIRED) as other:
+        managed = in_effect(on(shop, other), wait=True)
+        managed.up()
+        assert managed.preview() == []
+        other.stop()
+        assert managed.preview() == ["silent"]
+        later = threading.Timer(3, other.start)
+        later.start()
+        assert managed.up() == ["silent"]
+        later.join()
+        assert managed.up() == managed.refresh() == []
+
+
+def test_silence_for_too_long_has_the_remedy_of_a_connection(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(effective_parameters, "WAIT_SECONDS", 4)
+    managed = in_effect(shop, wait=True)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        managed.program["connection"] = shop.connection | {"port": unused.getsockname()[1]}
+        text = managed.failure(managed.up)
+    assert text.startswith("after 4 s PostgreSQL does not answer: cannot connect to database ")
+    assert text.count("Remedy: ") == 1
+    assert "Remedy: check connection.host and connection.port, the firewall rules" in text
+    assert re.match(
+        r"waiting for PostgreSQL, \d s so far, 4 s at most: cannot connect to [^\n]+\n\Z",
+        capfd.readouterr().err,
     )
 
 

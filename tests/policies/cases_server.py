@@ -20,6 +20,7 @@ from declaring import (
 
 HA = {"highAvailability": {"mode": "ZoneRedundant"}}
 CDC = (publication("public.orders"), form())
+PREMIUM_V2 = {"storageSizeGB": 32.0, "type": "PremiumV2_LRS", "autoGrow": "Disabled"}
 
 
 def with_server(*more: Made, **props: object) -> tuple[Made, ...]:
@@ -234,13 +235,21 @@ SERVER = {
         not_applicable=[[server()], CDC],
     ),
     "server-keeps-storage-auto-grow": Cases(
-        passes=[[server()], [server(storage={"storageSizeGB": 32.0})]],
+        passes=[
+            [server()],
+            [server(storage={"storageSizeGB": 32.0})],
+            [server(storage=PREMIUM_V2)],
+        ],
         fails=[[server(storage={"autoGrow": "Disabled"})]],
         unknown=[[server(storage={"autoGrow": UNKNOWN})], [server(storage=UNKNOWN)]],
         not_applicable=[CDC, [parameter("wal_level", "logical")]],
     ),
     "server-declares-storage-auto-grow": Cases(
-        passes=[with_server(), our_server(ours("StorageAutoGrow"))],
+        passes=[
+            with_server(),
+            our_server(ours("StorageAutoGrow")),
+            with_server(storage=PREMIUM_V2),
+        ],
         fails=[
             with_server(storage={"storageSizeGB": 32.0}),
             with_server(storage=None),

@@ -58,7 +58,7 @@ BAD_INPUT = [
         "number out of range",
         asked(max_wal_senders=500),
         "server cdc-1: max_wal_senders cannot be 500: Azure allows 5-100",
-        "choose one of them",
+        "choose one of them, or have fewer connectors on the server",
         "wal_level",
     ),
     Fault(
@@ -142,8 +142,8 @@ def test_every_fault_of_a_setting_is_in_the_same_line(
     first = Stack(azure, postgres, dict(RIGHT)).up(**asked(max_slots=4, max_wal_senders=500))
     assert first.error == (
         "server cdc-1: max_wal_senders cannot be 500: Azure allows 5-100. Remedy: choose one of "
-        "them; max_slots is no parameter of this server. Remedy: check its spelling, and whether "
-        "this version of PostgreSQL has it"
+        "them, or have fewer connectors on the server; max_slots is no parameter of this server. "
+        "Remedy: check its spelling, and whether this version of PostgreSQL has it"
     )
 
 

@@ -129,6 +129,24 @@ def test_a_new_table_of_a_captured_schema_is_added_in_place(twice: Rehearsal) ->
         assert "publication second_pub needs snapshot: public.invoices: rows from" in outcome.text
 
 
+def test_server_is_the_same_one_whatever_it_is_called(twice: Rehearsal) -> None:
+    """`existing`, which needs the name in Azure, may follow: no login is dropped over it."""
+
+    def logins() -> list[Any]:
+        with twice.postgres.superuser() as connection:
+            return connection.execute(
+                "SELECT oid, rolname, rolpassword FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1"
+            ).fetchall()
+
+    before = logins()
+    for name in ({"name": "psql-shop"}, {"name": "psql-store"}, {}):
+        server = NONE["server"] | name
+        twice.engine.set_config("server", server)
+        renamed = twice.engine.up("--skip-preview", capture=True)
+        assert renamed.changed == 0, renamed.text
+        assert logins() == before
+
+
 @pytest.fixture(scope="module")
 def refused() -> Iterator[Rehearsal]:
     with Rehearsal(

@@ -127,7 +127,8 @@ class Answers(mocks.Mocks):
                     "host": "cdc-1.example",
                     "storageGiB": 256,
                     "version": 17,
-                    "inVirtualNetwork": False,
+                    "isPrivate": False,
+                    "failoverSlots": False,
                 }
             case "ServerParameters":
                 outputs |= {"names": NAMES, "effective": EFFECTIVE}

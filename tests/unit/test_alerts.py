@@ -226,6 +226,15 @@ def test_alert_is_on_the_server_and_tells_the_group() -> None:
     }
 
 
+def test_slots_of_a_server_that_is_there_are_watched_where_a_standby_keeps_them() -> None:
+    program = alone(existing(alerts=COLLECTED))
+    watched = {
+        item.inputs["ruleName"]: item.inputs["enabled"] for item in program.of("MetricAlert")
+    }
+    assert watched["cdc-longest-transaction"] is True
+    assert watched["cdc-slot-sync"] is False  # which Azure says of this server
+
+
 def test_one_group_is_made_for_all_alerts() -> None:
     program = alone(existing(alerts={"emails": ["a@example.com", "b@example.com"]}))
     assert named(program, "cdc-on-call") == {

@@ -61,6 +61,7 @@ def test_facts_of_a_plain_server(client: FlexibleServer) -> None:
         storage_type="Premium_LRS",
         auto_grow=False,
         in_virtual_network=False,
+        public_access=True,
         replica_of="",
     )
 
@@ -84,6 +85,7 @@ def test_facts_of_a_server_with_everything(azure: FakeAzure, client: FlexibleSer
         storage_type="PremiumV2_LRS",
         auto_grow=True,
         in_virtual_network=True,
+        public_access=False,
         replica_of=f"{ROOT}primary",
     )
 
@@ -101,6 +103,7 @@ def test_facts_that_azure_leaves_out_are_the_plain_ones(
         storage_type="Premium_LRS",
         auto_grow=False,
         in_virtual_network=False,
+        public_access=True,
         replica_of="",
     )
 

@@ -38,7 +38,7 @@ def test_server_is_looked_up_and_nothing_is_changed(azure: FakeAzure) -> None:
         "host": "cdc-1.postgres.database.azure.com",
         "version": 17,
         "storageGiB": 128,
-        "inVirtualNetwork": False,
+        "isPrivate": False,
         "failoverSlots": False,
     }
     assert found(existing, NAMED) == outputs
@@ -55,6 +55,21 @@ def test_what_became_of_it_since_is_seen_at_every_up(azure: FakeAzure) -> None:
     assert news["storageGiB"] == 256
     changed = existing.diff(PATH, outputs, news)
     assert (changed.changes, changed.replaces) == (True, [])
+
+
+@pytest.mark.parametrize(
+    ("network", "is_private"),
+    [
+        ({"publicNetworkAccess": "Enabled"}, False),
+        ({"publicNetworkAccess": "Disabled"}, True),  # with private endpoints alone
+        ({"publicNetworkAccess": "Disabled", "delegatedSubnetResourceId": "/subnets/a"}, True),
+    ],
+)
+def test_server_without_public_access_is_private(
+    azure: FakeAzure, network: dict[str, str], is_private: bool
+) -> None:
+    azure.server.properties["network"] = network
+    assert found(existing, NAMED)["isPrivate"] is is_private
 
 
 def test_another_name_is_another_server(azure: FakeAzure) -> None:

@@ -17,6 +17,7 @@ from tests.unit.fake_azure import FakeAzure
 from azure_postgres_cdc.azure import identity
 from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
 from azure_postgres_cdc.azure.identity import (
+    CONNECT_SECONDS,
     ENDPOINT_VARIABLE,
     LOGIN_REMEDY,
     POSTGRESQL_SCOPE,
@@ -142,6 +143,12 @@ def test_one_client_for_each_subscription_and_endpoint(monkeypatch: pytest.Monke
     assert management_client("s-2") is not first
     monkeypatch.setenv(ENDPOINT_VARIABLE, "http://127.0.0.1:2")
     assert management_client("s-1") is not first
+
+
+def test_way_that_swallows_packets_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENDPOINT_VARIABLE, "https://192.0.2.1")
+    transport = management_client("s-1")._client._pipeline._transport
+    assert transport.connection_config.timeout == CONNECT_SECONDS == 15  # type: ignore[attr-defined]
 
 
 # Tokens for PostgreSQL

@@ -192,6 +192,17 @@ def test_server_in_a_virtual_network_has_no_rules(azure: FakeAzure) -> None:
     assert azure.changes == []
 
 
+def test_rule_of_a_server_without_public_access_is_warned_of(
+    azure: FakeAzure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    azure.servers["cdc-1"] = server(network={"publicNetworkAccess": "Disabled"})
+    looked_at()
+    assert capsys.readouterr().err == (
+        "warning: firewall rule office lets nobody in: server cdc-1 has no public access, and is "
+        "reached through its private endpoints (connector.ssh)\n"
+    )
+
+
 def test_letting_in_all_of_azure_is_warned_of(
     azure: FakeAzure, capsys: pytest.CaptureFixture[str]
 ) -> None:

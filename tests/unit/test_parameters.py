@@ -235,6 +235,10 @@ def test_allowed_values(value: str, kind: str, allowed: str) -> None:
         ("-1", "Numeric", "0-1.79769e+308", "-1"),
         ("many", "Integer", "0-262143", "many"),
         ("on", "Integer", "0-262143", "on"),
+        ("1_000", "Integer", "0-262143", "1_000"),
+        ("1e3", "Integer", "0-262143", "1e3"),
+        ("١٦", "Integer", "0-262143", "١٦"),
+        ("1_0", "Numeric", "0-262143", "1_0"),
         ("nan", "Numeric", "0-1", "nan"),
         ("minimal", "Enumeration", "replica,logical", "minimal"),
         ("true", "Boolean", "on,off", "true"),
@@ -248,6 +252,16 @@ def test_other_values_are_refused(value: str, kind: str, allowed: str, refused: 
     assert Requirement("p", value).fault(found) == (
         f"p cannot be {refused}: Azure allows {allowed}. Remedy: choose one of them"
     )
+
+
+def test_fraction_of_a_whole_number_is_refused() -> None:
+    """It is between the limits, and Azure would refuse it in the middle of an up."""
+    found = Parameter("max_worker_processes", "8", "Integer", "0-262143")
+    assert Requirement("max_worker_processes", "8.5").fault(found) == (
+        "max_worker_processes cannot be 8.5: Azure allows 0-262143, whole numbers. "
+        "Remedy: choose one of them"
+    )
+    assert Requirement("p", "0.5").fault(Parameter("p", "0", "Numeric", "0-1")) == ""
 
 
 def test_refusal_names_the_unit() -> None:

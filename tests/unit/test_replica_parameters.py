@@ -39,6 +39,19 @@ def test_without_replicas_nothing_is_even_looked_at(azure: FakeAzure) -> None:
     assert azure.asked == ["GET cdc-1/replicas"]
 
 
+def test_failover_without_a_standby_is_refused_before_anything_is_written(
+    azure: FakeAzure,
+) -> None:
+    (failure,) = provider.check({}, asked(failover="planned")).failures
+    assert failure.reason == (
+        "server.restart.failover is planned, and server cdc-1 has no standby: it is without high "
+        "availability. Remedy: take it out, for a plain restart"
+    )
+    azure.server.properties["highAvailability"] = {"mode": "SameZone"}
+    assert provider.check({}, asked(failover="planned")).failures == []
+    assert azure.changes == []
+
+
 def test_replicas_get_what_the_primary_will_have(azure: FakeAzure) -> None:
     for name in ("b", "a"):
         azure.add_replica(name, **defaults())

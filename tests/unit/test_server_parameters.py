@@ -221,7 +221,7 @@ def test_every_parameter_that_cannot_be_comes_at_once(azure: FakeAzure) -> None:
 def test_more_slots_than_azure_has_senders_for_are_refused(azure: FakeAzure) -> None:
     assert refused(connectors=99) == (
         "server cdc-1: max_wal_senders cannot be 101: Azure allows 5-100. "
-        "Remedy: choose one of them"
+        "Remedy: choose one of them, or have fewer connectors on the server"
     )
     assert azure.changes == []
 
@@ -256,7 +256,10 @@ def test_server_to_which_nothing_can_be_done(
 @pytest.mark.parametrize("state", ["Stopping", "Disabled", "Dropping", "Inaccessible"])
 def test_states_in_which_a_server_takes_no_change(azure: FakeAzure, state: str) -> None:
     azure.server.properties["state"] = state
-    assert refused().startswith(f"server cdc-1 is {state}, and takes no change. ")
+    text = refused()
+    assert text.startswith(f"server cdc-1 is {state}, and takes no change. Remedy: ")
+    # The others have nothing that could be started.
+    assert ("start it (az " in text) is (state == "Stopping")
 
 
 @pytest.mark.parametrize("state", ["Starting", "Updating"])

@@ -84,6 +84,8 @@ def test_midnight_is_a_time_like_others() -> None:
         (SUNDAY_NIGHT, "2026-03-01T05:00:00", "2026-03-08T02:00:00"),
         (OVER_MIDNIGHT, "2026-02-28T01:15:00", "2026-02-28T22:30:00"),
         (OVER_MIDNIGHT, "2026-03-01T01:15:00", "2026-03-06T22:30:00"),
+        # On 2026-03-29 Berlin has no 02:00 to 03:00: it would open and close at once
+        (BERLIN | {"end": "03:00"}, "2026-03-28T12:00:00", "2026-04-05T00:00:00"),
     ],
 )
 def test_next_opening(args: WindowArgs, now: str, opens: str) -> None:

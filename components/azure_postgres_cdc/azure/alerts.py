@@ -63,6 +63,7 @@ class Alert:
     description: str
     aggregation: str = "Maximum"
     window: str = "PT5M"
+    enabled: pulumi.Input[bool] = True
 
 
 def alert_faults(args: AlertsArgs) -> list[str]:
@@ -94,9 +95,10 @@ DEFAULT_PERCENT = (80.0, 90.0)
 
 
 def alerts_of(
-    args: AlertsArgs, storage_gib: pulumi.Input[float], *, slot_sync: bool
+    args: AlertsArgs, storage_gib: pulumi.Input[float], *, slot_sync: pulumi.Input[bool]
 ) -> list[Alert]:
-    """The alerts of one server. `slot_sync`: whether its slots are copied to a standby."""
+    """The alerts of one server. `slot_sync`: whether its slots are copied to a standby; where only
+    Azure knows, there is an alert that is turned off if they are not."""
     warning, critical = args.get("storagePercent", DEFAULT_PERCENT)
     size = pulumi.Output.from_input(storage_gib)
 
@@ -134,7 +136,7 @@ def alerts_of(
     return [*found, *(_collected(args, slot_sync=slot_sync) if args.get("collector") else ())]
 
 
-def _collected(args: AlertsArgs, *, slot_sync: bool) -> list[Alert]:
+def _collected(args: AlertsArgs, *, slot_sync: pulumi.Input[bool]) -> list[Alert]:
     """Alerts on metrics that only the collector measures."""
     minutes = args.get("longestTransactionMinutes", 60)
     found = [
@@ -143,11 +145,12 @@ def _collected(args: AlertsArgs, *, slot_sync: bool) -> list[Alert]:
             "A transaction is open for long: every slot keeps WAL from its start on.",
         )
     ]  # fmt: skip
-    if slot_sync:
+    if slot_sync is not False:
         found.append(
             Alert(
                 "slot-sync", "logical_replication_slot_sync_status", _BELOW, 1, _ERROR,
                 "A slot is not synchronized to the standby: a failover would lose it.", "Minimum",
+                enabled=slot_sync,
             )
         )  # fmt: skip
     return found
@@ -177,7 +180,7 @@ def alerts(
             location="global",
             description=item.description,
             severity=item.severity,
-            enabled=True,
+            enabled=item.enabled,
             scopes=[server_id],
             evaluation_frequency="PT1M",
             window_size=item.window,

@@ -27,6 +27,11 @@ _RESOURCE_ID = re.compile(
 )
 _IDLE = "Ready"
 _DOWN = ("Stopped", "Stopping", "Disabled", "Dropping", "Inaccessible")
+_NO_START_HELPS = {
+    "Disabled": "ask the subscription's owner whether it is disabled (portal, Subscriptions)",
+    "Dropping": "it is being deleted; find out by whom (activity log of the resource group)",
+    "Inaccessible": "give its identity back the key in the Key Vault that encrypts its storage",
+}
 _AZURES_DATABASES = {"azure_maintenance", "azure_sys", "postgres"}
 
 
@@ -66,6 +71,8 @@ class ServerFacts:
     auto_grow: bool
     in_virtual_network: bool
     """It has a subnet of its own, and no firewall rules."""
+    public_access: bool
+    """It is reached from outside of its networks, by whom the firewall rules let in."""
     replica_of: str
     """The primary's resource id where this is a read replica; empty otherwise."""
 
@@ -99,16 +106,26 @@ class FlexibleServer:
             storage_type=_text(storage and storage.type) or PREMIUM_SSD,
             auto_grow=storage is not None and storage.auto_grow == "Enabled",
             in_virtual_network=bool(network and network.delegated_subnet_resource_id),
+            public_access=not (
+                network
+                and (
+                    network.delegated_subnet_resource_id
+                    or _text(network.public_network_access) == "Disabled"
+                )
+            ),
             replica_of=_text(server.source_server_resource_id),
         )
 
     def check_not_down(self, state: str) -> None:
         """Raise a CdcError where this state takes no change, however long one waits."""
         if state in _DOWN:
+            start = (
+                f"start it (az postgres flexible-server start -g {self.id.resource_group} "
+                f"-n {self.id.name})"
+            )
             raise CdcError(
-                f"server {self.id.name} is {state}, and takes no change. Remedy: start it "
-                f"(az postgres flexible-server start -g {self.id.resource_group} "
-                f"-n {self.id.name}), then run pulumi up again"
+                f"server {self.id.name} is {state}, and takes no change. Remedy: "
+                f"{_NO_START_HELPS.get(state, start)}, then run pulumi up again"
             )
 
     def replicas(self) -> list[FlexibleServer]:

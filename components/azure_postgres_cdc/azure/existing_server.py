@@ -31,7 +31,7 @@ class ExistingServerProvider(CdcProvider):
             "host": facts.host,
             "version": facts.version,
             "storageGiB": facts.storage_gib,
-            "inVirtualNetwork": facts.in_virtual_network,
+            "isPrivate": not facts.public_access,
             "failoverSlots": facts.high_availability
             and capabilities.has_in("failover slots", facts.version),
         }
@@ -63,8 +63,8 @@ class ExistingServer(Resource, module="azure-postgres-cdc", name="ExistingServer
     """How large its storage is, GiB."""
     failoverSlots: pulumi.Output[bool]  # noqa: N815
     """A standby keeps copies of the slots that ask for it."""
-    inVirtualNetwork: pulumi.Output[bool]  # noqa: N815
-    """It is inside a virtual network, where it has no public access."""
+    isPrivate: pulumi.Output[bool]  # noqa: N815
+    """It has no public access: it is inside a virtual network, or has private endpoints alone."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class ExistingServer(Resource, module="azure-postgres-cdc", name="ExistingServer
         server_name: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        keys = ("serverId", "host", "version", "storageGiB", "inVirtualNetwork", "failoverSlots")
+        keys = ("serverId", "host", "version", "storageGiB", "isPrivate", "failoverSlots")
         props = {
             "subscription": subscription,
             "resourceGroup": resource_group,

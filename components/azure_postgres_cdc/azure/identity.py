@@ -24,6 +24,10 @@ PUBLIC_CLOUD = "https://management.azure.com"
 POSTGRESQL_SCOPE = "https://ossrdbms-aad.database.windows.net/.default"
 """What a token that replaces an administrator's password is asked for (Microsoft Entra)."""
 
+CONNECT_SECONDS = 15
+"""A way to Azure that swallows packets is given up after three more tries; the SDK's own default,
+300 s each, would be twenty silent minutes."""
+
 LOGIN_REMEDY = (
     "az login, or set AZURE_CLIENT_ID and its companions, or use a managed or workload identity"
 )
@@ -65,6 +69,7 @@ def _client(subscription: str, endpoint: str) -> PostgreSQLManagementClient:
         base_url=endpoint,
         credential_scopes=[f"{endpoint.rstrip('/')}/.default"],
         polling_interval=5,
+        connection_timeout=CONNECT_SECONDS,
     )
 
 

@@ -91,12 +91,20 @@ class FirewallRuleProvider(ConvergingProvider):
                     "yours: name the connector's addresses"
                 ]
             )
-        if server.facts().in_virtual_network:
+        facts = server.facts()
+        if facts.in_virtual_network:
             raise CdcError(
                 f"firewall rule {name}: server {server.id.name} is in a virtual network, where "
                 "Azure has no firewall rules. Remedy: take server.firewallRules out; let the "
                 "connector in through the network's own rules (a security group), a peering, or "
                 "an SSH tunnel (connector.ssh)"
+            )
+        if not facts.public_access:
+            warn(
+                [
+                    f"firewall rule {name} lets nobody in: server {server.id.name} has no public "
+                    "access, and is reached through its private endpoints (connector.ssh)"
+                ]
             )
         found = server.firewall_rule(name)
         if not olds and found is not None and found != wanted:

@@ -34,7 +34,16 @@ BUSY_SECONDS = 900
 OPERATION_SECONDS = 3600
 """How long one operation may take. A restart after a crash recovers first, which takes its time."""
 
-BUSY_CODES = frozenset({"ServerIsBusy", "ServerBusy", "ServerIsNotReady"})
+BUSY_CODES = frozenset(
+    {
+        "ServerIsBusy",
+        "ServerBusy",
+        "ServerIsNotReady",
+        "AnotherOperationInProgress",
+        "ConflictingServerOperation",
+        "OperationInProgress",
+    }
+)
 """Which of them Azure answers is not documented for every operation."""
 
 _REMEDIES = {
@@ -42,12 +51,18 @@ _REMEDIES = {
     "ResourceNotFound": "check server.name and server.resourceGroup, and the subscription",
     "ResourceGroupNotFound": "check server.resourceGroup and the subscription",
     "SubscriptionNotFound": "check the subscription (azure-native:subscriptionId)",
+    "InvalidSubscriptionId": "give the subscription's id, not its name (server.subscription)",
+    "ScopeLocked": "have the lock on the server, its resource group or the subscription removed",
+    "RequestDisallowedByPolicy": "ask whoever owns that policy of Azure's for an exemption",
+    "MissingSubscriptionRegistration": "az provider register -n Microsoft.DBforPostgreSQL",
     "ServerUnavailableForOperation": "start the server, then run pulumi up again",
 }
 _ACTIVITY_LOG = "look at the server's activity log in the portal, then run pulumi up again"
 _NETWORK = "check the way to Azure's management API (network, proxy), then run pulumi up again"
 _BROKEN = (ServiceRequestError, ServiceResponseError, DecodeError)
 _UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_NOT_FOUND = 404
 
 
 class LostSight(Exception):  # noqa: N818 - a state to look into, not an error
@@ -72,12 +87,18 @@ def run(begin: Callable[..., Any], *arguments: Any, what: str) -> None:
         reraise=True,
     ):
         with attempt:
+            poller = None
             try:
                 poller = begin(*arguments)
                 if poller is not None:
                     _wait(poller, what)
             except _BROKEN as error:
                 raise LostSight(first_line(error)) from None
+            except HttpResponseError as error:
+                if poller is None or error.status_code != _NOT_FOUND:
+                    raise
+                # It was accepted, and Azure knows nothing of the operation any more.
+                raise LostSight(_reason(error)) from None
 
 
 def until(condition: Callable[[], bool], what: str) -> bool:
@@ -140,6 +161,8 @@ def _remedy(error: BaseException) -> str:
         )
     if isinstance(error, _BROKEN):
         return _NETWORK
+    if code_of(error) not in _REMEDIES and getattr(error, "status_code", None) == _FORBIDDEN:
+        return _REMEDIES["AuthorizationFailed"]
     return _REMEDIES.get(code_of(error), _ACTIVITY_LOG)
 
 
@@ -186,6 +209,6 @@ def _answered(condition: Callable[[], bool]) -> bool:
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, HttpResponseError) and error.error is not None:
-        text = f"{error.error.code}: {error.error.message}"
-        return text.strip().partition("\n")[0].rstrip(".")
+        text = ": ".join(str(part) for part in (error.error.code, error.error.message) if part)
+        return text.strip().partition("\n")[0].rstrip(".") or first_line(error)
     return first_line(error)

@@ -47,10 +47,12 @@ SETS = frozenset({"shared_preload_libraries", "azure.extensions"})
 NEVER_EXACTLY = OURS_TO_SIZE | SETS
 """Parameters that several stacks share a server by: they grow, and nobody sets them to less."""
 
+_FOR_SLOTS = ("max_replication_slots", "max_wal_senders")
 _NUMBER_TYPES = ("integer", "numeric")
 _TOLD_AT_MOST = 200
 _NUMBER = r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(f"({_NUMBER})-({_NUMBER})")
+_WHOLE = re.compile(r"-?\d+", re.ASCII)
 # 0 turns the time limit off, which is more than any number.
 _ZERO_IS_ENDLESS = frozenset({"wal_sender_timeout"})
 
@@ -93,6 +95,11 @@ class Parameter:
     def is_number(self) -> bool:
         """Whether its value is a number."""
         return self.data_type.lower() in _NUMBER_TYPES
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether its value is a number without fractions."""
+        return self.data_type.lower() == "integer"
 
 
 @dataclass(frozen=True)
@@ -139,9 +146,12 @@ class Requirement:
         refused = [item for item in self._items(parameter) if not _is_allowed(parameter, item)]
         if refused:
             unit = f", in {parameter.unit}" if parameter.unit else ""
+            if parameter.is_whole and any("." in item for item in refused):
+                unit += ", whole numbers"
             return (
                 f"{self.name} cannot be {', '.join(refused)}: Azure allows "
                 f"{_told(parameter.allowed)}{unit}. Remedy: choose one of them"
+                + (", or have fewer connectors on the server" if self.name in _FOR_SLOTS else "")
             )
         return ""
 
@@ -282,6 +292,8 @@ def _is_allowed(parameter: Parameter, value: str) -> bool:
         return True
     limits = _RANGE.fullmatch(allowed)
     if limits:
+        if parameter.is_whole and not _WHOLE.fullmatch(value):
+            return False
         number = _number(value)
         return number is not None and float(limits[1]) <= number <= float(limits[2])
     if parameter.is_set or parameter.data_type.lower() != "string":
@@ -305,7 +317,5 @@ def _listed(value: str) -> list[str]:
 
 
 def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
+    # Python reads more as a number than Azure does: 1_000, and digits of every script.
+    return float(text) if re.fullmatch(_NUMBER, text, re.ASCII) else None

@@ -138,6 +138,15 @@ def restart_where_due(
         )
 
 
+def check_failover(server: FlexibleServer, rules: RestartArgs) -> None:
+    """Raise a CdcError where the restart is to be a failover, and the server has no standby."""
+    if rules.get("failover") and not server.facts().high_availability:
+        raise CdcError(
+            f"server.restart.failover is {rules['failover']}, and server {server.id.name} has no "
+            "standby: it is without high availability. Remedy: take it out, for a plain restart"
+        )
+
+
 def restart_fault(rules: RestartArgs) -> str:
     """What is wrong with the rules; empty where nothing is."""
     if rules.get("mode", NEVER) not in (WHEN_NEEDED, NEVER):

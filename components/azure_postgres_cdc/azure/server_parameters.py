@@ -18,7 +18,7 @@ from azure_postgres_cdc.azure.parameters import (
     Requirement,
     requirements,
 )
-from azure_postgres_cdc.azure.restart import RestartArgs, restart_where_due
+from azure_postgres_cdc.azure.restart import RestartArgs, check_failover, restart_where_due
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note
 from azure_postgres_cdc.errors import CdcError
 
@@ -64,6 +64,11 @@ class ServerParametersProvider(_ParametersProvider):
 
 class ReplicaParametersProvider(_ParametersProvider):
     """What a standby must not have less of than its primary, on every read replica."""
+
+    def resolve(self, olds: Props, news: Props) -> Props:
+        # The first who knows how the server is to be restarted says what is wrong with that.
+        check_failover(FlexibleServer.at(news["serverId"]), news["restart"])
+        return super().resolve(olds, news)
 
     def missing(self, props: Props) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import NotRequired, TypedDict
 from zoneinfo import ZoneInfo
 
@@ -64,9 +64,13 @@ class Window:
     def next_opening(self, now: datetime) -> datetime:
         """When it opens next, in its own time zone."""
         here = now.astimezone(self.zone)
-        openings = (self._on(here, day)[0] for day in range(9))
+        # Two weeks: the night on which the clocks go forward may have no such hour at all.
         return next(
-            opens for opens in openings if opens > here and DAYS[opens.weekday()] in self.days
+            opens
+            for opens, closes in (self._on(here, day) for day in range(16))
+            if opens > here
+            and DAYS[opens.weekday()] in self.days
+            and opens.astimezone(UTC) < closes.astimezone(UTC)
         )
 
     def _on(self, here: datetime, days: int) -> tuple[datetime, datetime]:

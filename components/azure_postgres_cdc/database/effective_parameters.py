@@ -7,7 +7,14 @@ from typing import Any
 
 import pulumi
 from pulumi.dynamic import Resource
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
+from tenacity import (
+    RetryCallState,
+    RetryError,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import (
@@ -17,8 +24,9 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
-from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note, warn
 from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
+from azure_postgres_cdc.progress import Pace
 
 WAIT_SECONDS = 900
 """How long a restart may take until PostgreSQL answers with the new values."""
@@ -31,24 +39,25 @@ class _NotYet(Exception):  # noqa: N818 - a state to wait for, not an error
 class EffectiveParametersProvider(ConvergingProvider):
     """Checks, and after a restart waits for, the values that logical replication needs."""
 
+    # A restart or a failover may have been a moment ago, with the very same values needed.
+    unsettled = ("silent",)
+
     def resolve(self, olds: Props, news: Props) -> Props:
         if not news["wait"]:
             with connect(news["connection"], news["database"]) as connection:
                 _check_server(connection)
                 _check_values(connection, news["required"])
         elif olds:
-            with connect(news["connection"], news["database"]) as connection:
-                warn(
-                    f"{name} is {found} in effect, needed {wanted}: somebody changed it since; "
-                    "pulumi up --refresh sets it again"
-                    for name, found, wanted in _unmet(connection, news["required"])
-                )
+            try:
+                _warn_of_unmet(news)
+            except (Passing, Unreachable) as error:
+                return news | {"silent": str(error)}
         return news
 
     def make(self, props: Props) -> Props:
         if props["wait"]:
             _wait(props)
-        return props
+        return props | {"silent": ""}
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         connection = props["connection"]
@@ -84,6 +93,15 @@ class EffectiveParameters(Resource, module="azure-postgres-cdc", name="Effective
         super().__init__(EffectiveParametersProvider(), resource_name, props, opts)
 
 
+def _warn_of_unmet(props: Props) -> None:
+    with connect(props["connection"], props["database"]) as connection:
+        warn(
+            f"{name} is {found} in effect, needed {wanted}: somebody changed it since; "
+            "pulumi up --refresh sets it again"
+            for name, found, wanted in _unmet(connection, props["required"])
+        )
+
+
 def _check_server(connection: Connection) -> None:
     info = connection.info
     capabilities.check("logical replication with publications", info.server_version)
@@ -106,10 +124,16 @@ def _check_values(connection: Connection, required: Mapping[str, str]) -> None:
                 f"captured. Remedy: ALTER SYSTEM SET {name} = '{wanted}' (on Azure: the server's "
                 "parameters), then restart the server"
             )
-        warnings.append(
-            f"{name} is {found} in effect, the page advises at least {wanted}: "
-            "'out of background worker slots' may follow"
-        )
+        if name == "max_worker_processes":
+            warnings.append(
+                f"{name} is {found} in effect, the page advises at least {wanted}: "
+                "'out of background worker slots' may follow"
+            )
+        else:
+            warnings.append(
+                f"{name} is {found} in effect, and this stack's connectors want {wanted}, two of "
+                "them to spare: a slot without one stands still"
+            )
     warn(warnings)
 
 
@@ -120,15 +144,33 @@ def _wait(props: Props) -> None:
             retry=retry_if_exception_type((_NotYet, Passing, Unreachable)),
             wait=wait_fixed(1),
             stop=stop_after_delay(WAIT_SECONDS),
+            before_sleep=_Patience(),
         ):
             with attempt:
                 _look(props)
     except RetryError as error:
         reason = error.last_attempt.exception()
+        if isinstance(reason, CdcError):  # it has a remedy of its own
+            raise CdcError(f"after {WAIT_SECONDS} s PostgreSQL does not answer: {reason}") from None
         raise CdcError(
             f"after {WAIT_SECONDS} s the server does not have its new parameters in effect: "
             f"{reason}. Remedy: look at the server's activity log, then run pulumi up again"
         ) from None
+
+
+class _Patience:
+    """Says now and then what is waited for."""
+
+    def __init__(self) -> None:
+        self._pace = Pace()
+
+    def __call__(self, state: RetryCallState) -> None:
+        if self._pace.is_due():
+            reason = str(state.outcome.exception()) if state.outcome else ""
+            note(
+                f"waiting for PostgreSQL, {self._pace.seconds:.0f} s so far, {WAIT_SECONDS} s at "
+                f"most: {reason.partition('. Remedy:')[0]}"
+            )
 
 
 def _look(props: Props) -> None:
