@@ -17,6 +17,7 @@ from declaring import (
     slot_by_sql,
     user,
 )
+from parts import command, firewall, provider
 
 HA = {"highAvailability": {"mode": "ZoneRedundant"}}
 CDC = (publication("public.orders"), form())
@@ -43,19 +44,6 @@ def other(name: str, value: object, *, exactly: bool = False) -> dict[str, objec
 def asked(name: str, value: object, *, exactly: bool = False) -> tuple[Made, ...]:
     """A parameter in this project's settings."""
     return (ours("ServerParameters", connectors=1.0, **other(name, value, exactly=exactly)),)
-
-
-def firewall(first: str, last: str) -> Made:
-    inputs = {"startIpAddress": first, "endIpAddress": last}
-    return Made("azure-native:dbforpostgresql:FirewallRule", "rule", inputs)
-
-
-def provider(**props: object) -> Made:
-    return Made("pulumi:providers:postgresql", "provider", dict(props))
-
-
-def command(text: str) -> Made:
-    return Made("command:local:Command", "command", {"create": text})
 
 
 def alerts(metric: str) -> Cases:

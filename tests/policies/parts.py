@@ -1,4 +1,4 @@
-"""Parts that the cases of the rules on databases share."""
+"""Parts that the cases of several rules share."""
 
 from __future__ import annotations
 
@@ -53,3 +53,16 @@ def two(**second: object) -> Made:
     """Two connectors of one database."""
     first = {"database": "shop", "replicationSlotName": "slot", "publicationName": "pub"}
     return forms(first, first | second)
+
+
+def firewall(first: str, last: str) -> Made:
+    inputs = {"startIpAddress": first, "endIpAddress": last}
+    return Made("azure-native:dbforpostgresql:FirewallRule", "rule", inputs)
+
+
+def provider(**props: object) -> Made:
+    return Made("pulumi:providers:postgresql", "provider", dict(props))
+
+
+def command(text: str) -> Made:
+    return Made("command:local:Command", "command", {"create": text})

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from case import Stack
-from cases_server import firewall, parameter, with_server
+from cases_server import parameter, with_server
 from declaring import BY_NAME, alert, findings, form, grant, publication, server, slot
-from parts import PUB, ROLES, WRITES, signal_table
+from parts import PUB, ROLES, WRITES, firewall, signal_table
 
 BOTH = [parameter("shared_preload_libraries", "pg_cron"), parameter("azure.extensions", "citext")]
 HA = {"highAvailability": {"mode": "SameZone"}}

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from cases_database import DATABASE
 from cases_roles import ROLES_AND_GRANTS
-from cases_server import SERVER, asked, parameter, provider, server
+from cases_server import SERVER, asked, parameter, server
 from declaring import BY_NAME, UNKNOWN, Made, findings, ours, publication, remedied, user
+from parts import provider
 from pulumi_policy import EnforcementLevel, ResourceValidationArgs
 from pulumi_policy.deserialize import (
     SPECIAL_SECRET_SIG,
