@@ -34,6 +34,10 @@ FROM published
 """
 
 
+class NotYet(CdcError):  # noqa: N818 - reads better where it is caught
+    """Patience has ended, and nothing else is wrong."""
+
+
 @dataclass
 class Upgrade:
     """One run of the command."""
@@ -112,11 +116,11 @@ class Upgrade:
         return self.version() >= self.state.to
 
     def wait(self, is_over: Callable[[], bool], what: str) -> None:
-        """Look again and again. Raises a CdcError where patience ends; the same run goes on."""
+        """Look again and again. Raises NotYet where patience ends; the same run goes on."""
         deadline = time.monotonic() + self.patience
         while not is_over():
             if time.monotonic() > deadline:
-                raise CdcError(
+                raise NotYet(
                     f"{what} after {self.patience:.0f} s. Nothing is lost. Remedy: the same "
                     "command again, which goes on from here, or azure-postgres-cdc upgrade abort"
                 )

@@ -19,7 +19,7 @@ from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.checks.slot import duration, size
 from azure_postgres_cdc.operations.stack import Form
-from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.operations.upgrade.context import NotYet, Upgrade
 from azure_postgres_cdc.progress import Pace
 
 PREFIX = "azure-postgres-cdc-upgrade-"
@@ -181,7 +181,7 @@ def _drain(run: Upgrade, form: Form) -> None:
 
     try:
         run.wait(is_drained, f"slot {form.slot} is not drained")
-    except CdcError as error:
+    except NotYet as error:
         if not run.snapshot_afterwards:
             raise
         run.remember_doubt(form, str(error).partition(" after ")[0])

@@ -71,6 +71,8 @@ def abort(run: Upgrade) -> bool:
     for form in run.forms:
         record = run.record(form)
         if not record.is_let_go:
+            if not drain.lost(run, form):
+                record.unproven.clear()  # it is as it was before
             continue
         if drain.lost(run, form):
             reason = leak(run, form)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from azure_postgres_cdc.database import slot_catalog
+from azure_postgres_cdc.database import ledger as ledgers
+from azure_postgres_cdc.database import slot_catalog, slot_loss
+from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.slot_loss import doubtful
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.stack import Form
@@ -79,6 +82,7 @@ def _write_down(run: Upgrade, form: Form) -> None:
     with run.connect(form.database) as connection:
         slot = slot_catalog.find(connection, form.slot)
         if slot is not None:
+            _keep_doubt(run, form, connection)
             seen = slot_catalog.sight(connection, form.slot, slot, None)
             record.system, record.timeline = seen.system, seen.timeline
             record.failover = slot.failover
@@ -86,6 +90,16 @@ def _write_down(run: Upgrade, form: Form) -> None:
         record.written = rows_written(connection, form)
         record.position = slot.position if slot else record.position or "0/0"
     run.save()
+
+
+def _keep_doubt(run: Upgrade, form: Form, connection: Connection) -> None:
+    """What came up since the last `up`, such as a failover, goes along to the new server."""
+    where = form.slot, form.database, form.publication
+    found = slot_loss.examine(connection, *where, known=False)
+    if found.loss is None and found.doubt is not None:
+        if found.doubt != found.ledger.doubt:
+            ledgers.write_seen(connection, form.publication, found.record)
+        run.say(f"drop slot: {doubtful(form.slot, form.database, found.doubt)}")
 
 
 def _is_there(run: Upgrade, form: Form) -> bool:
