@@ -19,13 +19,21 @@ from tests.database.test_upgrade_ends import resource as resource
 from tests.database.test_upgrade_steps import drained, refusal, write
 from tests.database.upgrade_support import said, upgrade_of
 
-from azure_postgres_cdc.operations.upgrade import drain
+from azure_postgres_cdc.operations.stack import Stack
+from azure_postgres_cdc.operations.upgrade import commands, drain
 from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
+from azure_postgres_cdc.operations.upgrade.commands import Options
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.drain import Drain
 from azure_postgres_cdc.operations.upgrade.recreate import Recreate
 from azure_postgres_cdc.operations.upgrade.slots import DropSlots
+
+
+def nowhere(stack: Stack) -> Stack:
+    """The same while its server does not answer."""
+    login = stack.settings.connection.model_copy(update={"port": 1})
+    return replace(stack, settings=stack.settings.model_copy(update={"connection": login}))
 
 
 def test_rows_written_after_a_run_that_ended_before_the_slot_was_there(
@@ -76,8 +84,7 @@ def test_server_that_does_not_answer_is_no_reason_to_give_up_the_proof(
     run = upgrade_of(connector, tmp_path, snapshot_afterwards=True, patience=0.1)
     record, there = run.record(connector.form), run.stack
     record.marker_lsn = "FFF/0"
-    nowhere = there.settings.connection.model_copy(update={"port": 1})
-    run.stack = replace(there, settings=there.settings.model_copy(update={"connection": nowhere}))
+    run.stack = nowhere(there)
     assert "cannot connect" in refusal(lambda: drain._drain(run, connector.form))
     assert record.unproven == []
     run.stack = there
@@ -160,3 +167,29 @@ def test_what_the_administrator_may_not_look_at_is_no_reason_to_stop(connector: 
         shop.run("GRANT pg_monitor TO azure_pg_admin WITH ADMIN OPTION", superuser=True)
     assert found[0] == "unknown"
     assert "permission denied" in found[1]
+
+
+def test_status_while_the_server_is_down(dropped: Upgrade, connector: Connector) -> None:
+    lines: list[str] = []
+    dropped.save()
+    dropped.record(connector.form).unproven.append("why not")
+    dropped.save()
+    commands.status(nowhere(dropped.stack), dropped.file, lines.append)
+    assert lines[1] == f"NOT PROVED for slot {connector.slot}: why not"
+    assert lines[2].startswith("the server does not answer, as while its version is changed: ")
+    dropped.record(connector.form).position = ""  # nothing is let go: it should answer
+    dropped.save()
+    text = refusal(lambda: commands.status(nowhere(dropped.stack), dropped.file, lines.append))
+    assert "cannot connect" in text
+
+
+def test_remedies_in_the_middle_do_not_send_to_pulumi_up(
+    dropped: Upgrade, connector: Connector
+) -> None:
+    dropped.save()
+    with connector.shop.server.connect(connector.shop.name) as other:
+        other.execute("SELECT pg_advisory_lock(hashtext('azure-postgres-cdc'))")
+        options = Options(pause=0.02)
+        text = refusal(lambda: commands.abort(dropped.stack, dropped.file, options, print))
+    assert "[55P03]. Remedy: the same command again when the transactions" in text
+    assert commands.abort(dropped.stack, dropped.file, options, print) is True

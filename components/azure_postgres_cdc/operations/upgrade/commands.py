@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.operations.stack import Stack
 from azure_postgres_cdc.operations.upgrade import plan as plans
 from azure_postgres_cdc.operations.upgrade import run as runs
@@ -16,6 +16,8 @@ from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
 from azure_postgres_cdc.progress import Say, silent
+
+_UP_AGAIN = "run pulumi up again"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def plan(stack: Stack, to: int, options: Options, say: Say) -> bool:
 def run(stack: Stack, to: int, file: Path | None, options: Options, say: Say) -> bool:
     """Begin, or go on; whether everything was proved."""
     file = file or records.default_file(stack)
-    with _alone(file):
+    with _own_remedies(), _alone(file):
         found = records.read(file)
         _check(found, stack)
         upgrade = _upgrade(stack, found or State(stack=stack.name, version=0, to=to), file, say)
@@ -78,7 +80,7 @@ def status(stack: Stack, file: Path | None, say: Say) -> None:
 def abort(stack: Stack, file: Path | None, options: Options, say: Say) -> bool:
     """Go back; whether everything was proved."""
     file = file or records.default_file(stack)
-    with _alone(file):
+    with _own_remedies(), _alone(file):
         state = _begun(file, stack)
         if state.finished:
             raise CdcError(f"the upgrade of stack {stack.name} is {state.finished} already")
@@ -112,6 +114,19 @@ def _begun(file: Path, stack: Stack) -> State:
 def _check(found: State | None, stack: Stack) -> None:
     if found is not None and found.stack != stack.name:
         raise CdcError(f"the record is of stack {found.stack}. Remedy: another --state")
+
+
+@contextmanager
+def _own_remedies() -> Iterator[None]:
+    """What helps in the middle of an upgrade is to go on with it. `pulumi up`, which the shared
+    remedies name, would find a slot missing, and ask for a snapshot that nobody needs."""
+    try:
+        yield
+    except CdcError as error:
+        text = str(error)
+        if _UP_AGAIN not in text or isinstance(error, InvalidSettings):
+            raise
+        raise CdcError(text.replace(_UP_AGAIN, "the same command again")) from None
 
 
 @contextmanager

@@ -101,6 +101,17 @@ def status(run: Upgrade) -> list[str]:
     ]
     if state.finished:
         return lines
+    try:
+        return lines + _steps_seen(run)
+    except (Unreachable, Passing) as error:
+        if not any(record.is_let_go for record in state.connectors.values()):
+            raise
+        what, _, _ = str(error).partition(". Remedy: ")
+        return [*lines, f"the server does not answer, as while its version is changed: {what}"]
+
+
+def _steps_seen(run: Upgrade) -> list[str]:
+    lines = []
     is_done = Recreate().is_true(run)
     for step in (*BEFORE_THE_SLOT, *AFTERWARDS):
         if is_done and step in BEFORE_THE_SLOT[:-1]:
