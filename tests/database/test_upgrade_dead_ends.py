@@ -12,13 +12,17 @@ from tests.database.conftest import Managed
 from tests.database.doctor_support import Connector
 from tests.database.doctor_support import ready_connector as ready_connector
 from tests.database.slot_support import create, drop, recorded
+from tests.database.test_upgrade_again import nowhere
 from tests.database.test_upgrade_ends import after_the_drop as after_the_drop
 from tests.database.test_upgrade_ends import resource as resource
 from tests.database.test_upgrade_steps import database_setting, drained, refusal, write
 from tests.database.upgrade_support import said, upgrade_of
 
+from azure_postgres_cdc.operations.upgrade import commands
 from azure_postgres_cdc.operations.upgrade import run as runs
+from azure_postgres_cdc.operations.upgrade.commands import Options
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.operations.upgrade.drain import Drain, StopSource
 from azure_postgres_cdc.operations.upgrade.fence import Fence
 from azure_postgres_cdc.operations.upgrade.recreate import Recreate
 from azure_postgres_cdc.operations.upgrade.slots import DropSlots, leak
@@ -87,3 +91,37 @@ def test_server_that_somebody_else_has_upgraded_with_some_slots_dropped(
     Recreate().make_true(dropped)
     assert Recreate().is_true(dropped)
     assert recorded(connector.shop).doubt is not None
+
+
+def test_what_was_written_after_the_marker_is_drained_with_another_marker(
+    connector: Connector, tmp_path: Path
+) -> None:
+    """Debezium would not confirm it by itself: its heartbeats stop at a read-only fence."""
+    run = upgrade_of(connector, tmp_path, patience=0.1)
+    for refused in (StopSource(), DropSlots()):
+        drained(run, connector)
+        write(connector, len(said(run)))
+        assert "still holds 1 changes" in refusal(lambda step=refused: step.make_true(run))
+        assert not Drain().is_true(run)
+        assert "is not drained" in refusal(lambda: Drain().make_true(run))
+        marker = run.record(connector.form).marker
+        assert connector.shop.column("SELECT id FROM streamkap.streamkap_signal")[-1] == marker
+        connector.shop.run("DELETE FROM streamkap.streamkap_signal")
+
+
+def test_run_that_stops_says_what_stays_read_only(connector: Connector, tmp_path: Path) -> None:
+    name, lines = connector.shop.name, list[str]()
+    file, options = tmp_path / "state.json", Options(read_only_database=True, patience=0.1)
+    if connector.shop.server.major == 18:
+        pytest.skip("there is no later version")
+    refusal(lambda: commands.run(connector.stack(), 18, file, options, lines.append))
+    assert lines[-1] == (
+        f"database {name} stays read-only for new sessions until this goes on, or "
+        "azure-postgres-cdc upgrade abort"
+    )
+    lines.clear()
+    refusal(lambda: commands.run(nowhere(connector.stack()), 18, file, options, lines.append))
+    assert lines == []
+    assert commands.abort(connector.stack(), file, options, lines.append) is True
+    refusal(lambda: commands.run(connector.stack(), 18, file, Options(patience=0), lines.append))
+    assert "stays read-only" not in lines[-1]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from azure_postgres_cdc.errors import CdcError, InvalidSettings
+from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.stack import Stack
 from azure_postgres_cdc.operations.upgrade import plan as plans
 from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
+from azure_postgres_cdc.operations.upgrade.verify import fenced_databases
 from azure_postgres_cdc.progress import Say, silent
 
 _UP_AGAIN = "run pulumi up again"
@@ -67,7 +69,11 @@ def run(stack: Stack, to: int, file: Path | None, options: Options, say: Say) ->
             upgrade.state = runs.begin(found, stack.name, found.version, to)
         upgrade.state.read_only_database |= options.read_only_database
         upgrade.state.keep_slots |= options.keep_slots
-        return runs.go(upgrade)
+        try:
+            return runs.go(upgrade)
+        except (CdcError, KeyboardInterrupt):
+            _say_what_is_fenced(upgrade)
+            raise
 
 
 def status(stack: Stack, file: Path | None, say: Say) -> None:
@@ -87,6 +93,17 @@ def abort(stack: Stack, file: Path | None, options: Options, say: Say) -> bool:
         upgrade = _upgrade(stack, state, file, say)
         _apply(upgrade, options)
         return runs.abort(upgrade)
+
+
+def _say_what_is_fenced(upgrade: Upgrade) -> None:
+    """Whoever goes to bed now should know. A server that is away takes no writes anyway."""
+    with suppress(CdcError):
+        fenced = fenced_databases(upgrade)
+        if fenced:
+            upgrade.say(
+                f"database {listed(map(quoted, fenced))} stays read-only for new sessions until "
+                "this goes on, or azure-postgres-cdc upgrade abort"
+            )
 
 
 def _upgrade(stack: Stack, state: State, file: Path, say: Say) -> Upgrade:

@@ -69,7 +69,7 @@ def _let_go_of_what_was_not_drained(run: Upgrade) -> None:
             run.doubt(
                 form,
                 f"the server is on version {run.state.to} already, and it was not proved before "
-                f"that slot {form.slot} was drained",
+                f"that slot {form.slot} was drained. Remedy: find out who, and what was written",
             )
             _write_down(run, form)
 
@@ -84,7 +84,9 @@ def _check_again(run: Upgrade, form: Form) -> None:
     if record.is_dropped or (reason and record.is_let_go):
         # The connector has made another one, which no record may tell from it.
         reason = leak(run, form)
-    reason = hole or reason or drain.unread(run, form)
+    reason = hole or reason
+    if not reason and (reason := drain.unread(run, form)):
+        drain.drain_again(run, form)
     if reason:
         run.doubt(form, reason)
 
