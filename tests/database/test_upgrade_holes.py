@@ -180,5 +180,5 @@ def test_stack_that_has_no_connector_any_more(
     assert commands.abort(stack, run.file, Options(), print) is True
     assert not is_read_only(run, connector.shop.name)
     records.write(State(stack="test", version=16, to=18), tmp_path / "empty.json")
-    text = refusal(lambda: commands.abort(stack, tmp_path / "empty.json", Options(), print))
+    text = refusal(lambda: commands.status(stack, tmp_path / "empty.json", print))
     assert "stack test has no connector" in text
