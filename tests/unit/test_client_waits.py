@@ -49,6 +49,20 @@ def test_what_somebody_else_did_meanwhile_is_not_done_again(
     assert azure.changes == [request_]
 
 
+def test_upgrade_that_goes_on_already_is_waited_for_and_not_begun_again(
+    azure: FakeAzure, client: FlexibleServer
+) -> None:
+    """As after a run of ours that was killed meanwhile: Azure refuses 99 for a server on 99."""
+
+    def is_over() -> None:
+        azure.server.properties.update({"state": "Ready", "version": "99"})
+
+    azure.server.properties["state"] = "Updating"
+    azure.plan("GET cdc-1", lambda: None, is_over)
+    client.upgrade(99)
+    assert azure.changes == []
+
+
 def test_server_that_is_stopped_meanwhile_is_not_waited_for(
     azure: FakeAzure, client: FlexibleServer
 ) -> None:

@@ -249,15 +249,15 @@ class FlexibleServer:
         from azure_postgres_cdc.azure.operation import LostSight, run, until
 
         what = f"{action} server {self.id.name}"
-        was_refused = False
+        had_to_wait = False
 
         def begin_in_turn(*given: Any) -> Any:
-            nonlocal was_refused
-            if idle_first or was_refused:
+            nonlocal had_to_wait
+            is_again, had_to_wait = had_to_wait, True  # if this is called again, it had to
+            if idle_first or is_again:
                 self._check_idle()
-            if was_refused and is_needed is not None and not is_needed():
+            if is_again and is_needed is not None and not is_needed():
                 return None
-            was_refused = True  # if it is begun again, it was
             return begin(*given)
 
         with self._explained(action):

@@ -18,7 +18,7 @@ class ChangeVersion:
         return run.is_upgraded
 
     def make_true(self, run: Upgrade) -> None:
-        others = slots_of_others(run.stack)
+        others = "" if run.state.keep_slots else slots_of_others(run.stack)
         if others:
             raise CdcError(others)
         _check_fence(run)

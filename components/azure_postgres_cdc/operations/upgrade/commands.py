@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, InvalidSettings
+from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.stack import Stack
 from azure_postgres_cdc.operations.upgrade import plan as plans
 from azure_postgres_cdc.operations.upgrade import run as runs
 from azure_postgres_cdc.operations.upgrade import state as records
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
 from azure_postgres_cdc.operations.upgrade.state import State
+from azure_postgres_cdc.operations.upgrade.verify import fenced_databases
 from azure_postgres_cdc.progress import Say, silent
+
+_UP_AGAIN = "run pulumi up again"
 
 
 @dataclass(frozen=True)
@@ -53,7 +57,7 @@ def plan(stack: Stack, to: int, options: Options, say: Say) -> bool:
 def run(stack: Stack, to: int, file: Path | None, options: Options, say: Say) -> bool:
     """Begin, or go on; whether everything was proved."""
     file = file or records.default_file(stack)
-    with _alone(file):
+    with _own_remedies(), _alone(file):
         found = records.read(file)
         _check(found, stack)
         upgrade = _upgrade(stack, found or State(stack=stack.name, version=0, to=to), file, say)
@@ -65,7 +69,11 @@ def run(stack: Stack, to: int, file: Path | None, options: Options, say: Say) ->
             upgrade.state = runs.begin(found, stack.name, found.version, to)
         upgrade.state.read_only_database |= options.read_only_database
         upgrade.state.keep_slots |= options.keep_slots
-        return runs.go(upgrade)
+        try:
+            return runs.go(upgrade)
+        except (CdcError, KeyboardInterrupt):
+            _say_what_is_fenced(upgrade)
+            raise
 
 
 def status(stack: Stack, file: Path | None, say: Say) -> None:
@@ -78,13 +86,24 @@ def status(stack: Stack, file: Path | None, say: Say) -> None:
 def abort(stack: Stack, file: Path | None, options: Options, say: Say) -> bool:
     """Go back; whether everything was proved."""
     file = file or records.default_file(stack)
-    with _alone(file):
+    with _own_remedies(), _alone(file):
         state = _begun(file, stack)
         if state.finished:
             raise CdcError(f"the upgrade of stack {stack.name} is {state.finished} already")
         upgrade = _upgrade(stack, state, file, say)
         _apply(upgrade, options)
         return runs.abort(upgrade)
+
+
+def _say_what_is_fenced(upgrade: Upgrade) -> None:
+    """Whoever goes to bed now should know. A server that is away takes no writes anyway."""
+    with suppress(CdcError):
+        fenced = fenced_databases(upgrade)
+        if fenced:
+            upgrade.say(
+                f"database {listed(map(quoted, fenced))} stays read-only for new sessions until "
+                "this goes on, or azure-postgres-cdc upgrade abort"
+            )
 
 
 def _upgrade(stack: Stack, state: State, file: Path, say: Say) -> Upgrade:
@@ -112,6 +131,19 @@ def _begun(file: Path, stack: Stack) -> State:
 def _check(found: State | None, stack: Stack) -> None:
     if found is not None and found.stack != stack.name:
         raise CdcError(f"the record is of stack {found.stack}. Remedy: another --state")
+
+
+@contextmanager
+def _own_remedies() -> Iterator[None]:
+    """What helps in the middle of an upgrade is to go on with it. `pulumi up`, which the shared
+    remedies name, would find a slot missing, and ask for a snapshot that nobody needs."""
+    try:
+        yield
+    except CdcError as error:
+        text = str(error)
+        if _UP_AGAIN not in text or isinstance(error, InvalidSettings):
+            raise
+        raise CdcError(text.replace(_UP_AGAIN, "the same command again")) from None
 
 
 @contextmanager

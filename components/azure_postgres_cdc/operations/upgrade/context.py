@@ -34,6 +34,10 @@ FROM published
 """
 
 
+class NotYet(CdcError):  # noqa: N818 - reads better where it is caught
+    """Patience has ended, and nothing else is wrong."""
+
+
 @dataclass
 class Upgrade:
     """One run of the command."""
@@ -84,15 +88,27 @@ class Upgrade:
     @contextmanager
     def connect(self, database: str) -> Iterator[Connection]:
         """The administrator's connection, each statement by itself, which the fence lets write."""
-        login = self.stack.administrator(self.forms_in(database)[0])
+        forms = self.forms_in(database) or self.forms  # a database may have left the stack
+        login = self.stack.administrator_at(forms[0].hostname if forms else "")
         with connect(login, database, autocommit=True) as connection:
             connection.execute("SET default_transaction_read_only = off")
             yield connection
 
     def version(self) -> int:
         """The server's major version now."""
-        with self.connect(self.databases[0]) as connection:
+        with self.connect(self._any_database()) as connection:
             return capabilities.major(connection.info.server_version)
+
+    def has_database(self, name: str) -> bool:
+        """Whether the server has a database that is not the stack's, or not any more."""
+        with self.connect(self._any_database()) as connection:
+            return bool(rows(connection, "SELECT FROM pg_database WHERE datname = %s", name))
+
+    def _any_database(self) -> str:
+        """Raises a CdcError where neither the stack nor the record has any."""
+        if not self.forms and not self.state.databases:
+            self.stack.forms_of(None)
+        return min(self.databases or self.state.databases)
 
     @property
     def is_upgraded(self) -> bool:
@@ -100,11 +116,11 @@ class Upgrade:
         return self.version() >= self.state.to
 
     def wait(self, is_over: Callable[[], bool], what: str) -> None:
-        """Look again and again. Raises a CdcError where patience ends; the same run goes on."""
+        """Look again and again. Raises NotYet where patience ends; the same run goes on."""
         deadline = time.monotonic() + self.patience
         while not is_over():
             if time.monotonic() > deadline:
-                raise CdcError(
+                raise NotYet(
                     f"{what} after {self.patience:.0f} s. Nothing is lost. Remedy: the same "
                     "command again, which goes on from here, or azure-postgres-cdc upgrade abort"
                 )

@@ -19,7 +19,7 @@ from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.checks.slot import duration, size
 from azure_postgres_cdc.operations.stack import Form
-from azure_postgres_cdc.operations.upgrade.context import Upgrade
+from azure_postgres_cdc.operations.upgrade.context import NotYet, Upgrade
 from azure_postgres_cdc.progress import Pace
 
 PREFIX = "azure-postgres-cdc-upgrade-"
@@ -90,6 +90,7 @@ class StopSource:
             run.wait(lambda form=form: not _is_read(run, form), _still_read(form))  # type: ignore[misc]
             reason = unread(run, form)
             if reason:
+                drain_again(run, form)
                 run.doubt(form, reason)
 
     def evidence(self, run: Upgrade) -> str:
@@ -115,7 +116,8 @@ def unread(run: Upgrade, form: Form) -> str:
             if "[55006]" in str(error):  # its connector has come back since it was looked at
                 return read_on
             raise
-        changes = [data for data in map(bytes, found) if not _is_ours(connection, form, data)]
+        own = [_oid(connection, form.signal_table), _oid(connection, form.heartbeat_table)]
+    changes = [data for data in map(bytes, found) if not _is_ours(data, *own)]
     if not changes:
         return ""
     return (
@@ -123,6 +125,14 @@ def unread(run: Upgrade, form: Form) -> str:
         "writes went on, or the source was stopped too early. Remedy: resume the source, and run "
         "the same command again"
     )
+
+
+def drain_again(run: Upgrade, form: Form) -> None:
+    """What came after the marker needs another one, or Debezium does not confirm it."""
+    record = run.record(form)
+    if not record.is_let_go:
+        record.marker = record.marker_lsn = ""
+        run.save()
 
 
 def lost(run: Upgrade, form: Form) -> str:
@@ -181,7 +191,7 @@ def _drain(run: Upgrade, form: Form) -> None:
 
     try:
         run.wait(is_drained, f"slot {form.slot} is not drained")
-    except CdcError as error:
+    except NotYet as error:
         if not run.snapshot_afterwards:
             raise
         run.remember_doubt(form, str(error).partition(" after ")[0])
@@ -274,14 +284,14 @@ def _still_read(form: Form) -> str:
     return f"slot {form.slot} of database {quoted(form.database)} is still read by its connector"
 
 
-def _is_ours(connection: Connection, form: Form, data: bytes) -> bool:
+def _is_ours(data: bytes, signal_table: int | None, heartbeat_table: int | None) -> bool:
     """A marker, or one of the connector's own heartbeats: what may be left in a slot."""
     kind, table = data[:1], int.from_bytes(data[1:5], "big")
     if kind == b"T":
         return False
-    oid = "SELECT to_regclass(%s)::oid::bigint"
-    if form.signal_table and table == rows(connection, oid, str(form.signal_table))[0]:
-        return PREFIX.encode() in data
-    return bool(
-        form.heartbeat_table and table == rows(connection, oid, str(form.heartbeat_table))[0]
-    )
+    return table == heartbeat_table or (table == signal_table and PREFIX.encode() in data)
+
+
+def _oid(connection: Connection, table: TableName | None) -> int | None:
+    found = rows(connection, "SELECT to_regclass(%s)::oid::bigint", str(table)) if table else [None]
+    return found[0]

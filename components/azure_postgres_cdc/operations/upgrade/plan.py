@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 
 from azure_postgres_cdc import capabilities
+from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database import slot_loss
 from azure_postgres_cdc.database.connection import Connection, connect, rows
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.checks.slot import size
 from azure_postgres_cdc.operations.findings import Result, State, failed, ok, unknown, warning
-from azure_postgres_cdc.operations.stack import Stack
+from azure_postgres_cdc.operations.stack import Form, Stack
 from azure_postgres_cdc.operations.upgrade.verify import failures
 from azure_postgres_cdc.server_args import NONE
 
@@ -28,6 +29,7 @@ SELECT (SELECT sum(pg_database_size(oid)) FROM pg_database)::bigint
      + (SELECT sum(size) FROM pg_ls_waldir())::bigint
 """
 _PREPARED = "SELECT format('%%s of database %%I', gid, database) FROM pg_prepared_xacts ORDER BY 1"
+_OWNER = "SELECT pg_get_userbyid(pubowner) FROM pg_publication WHERE pubname = %s"
 _TRIGGERS = """
 SELECT evtname FROM pg_event_trigger e WHERE NOT EXISTS (
     SELECT FROM pg_depend WHERE objid = e.oid AND deptype = 'e') ORDER BY 1
@@ -59,12 +61,46 @@ def examine(
             yield f"extensions of {database}", _extensions(connection, to)
     for form in forms:
         with connect(stack.administrator(form), form.database, autocommit=True) as connection:
-            where = form.slot, form.database, form.publication
-            loss = slot_loss.examine(connection, *where, known=True).loss
-        if loss is not None:
-            what, _, remedy = loss.text.partition(". Remedy: ")
-            yield f"continuity of {form.slot}", failed(what, remedy)
+            yield from _slot(stack, form, connection)
     yield "doctor", _doctor(stack, fenced)
+
+
+def _slot(stack: Stack, form: Form, connection: Connection) -> Iterator[tuple[str, Result]]:
+    """What is lost already, and whether the new slot could be recorded."""
+    where = form.slot, form.database, form.publication
+    found = slot_loss.examine(connection, *where, known=True)
+    wanted = stack.plans().get((form.database, form.slot))
+    is_left_to_connector = wanted is not None and not wanted.slot_options.create
+    if found.slot is None and found.ledger.last is None and is_left_to_connector:
+        yield (
+            f"continuity of {form.slot}",
+            failed(
+                f"there is no slot {form.slot} yet, so nothing can be drained: createSlot: false "
+                "leaves making it to the connector",
+                "start the source, then pulumi up, which records the slot",
+            ),
+        )
+    elif found.loss is not None:
+        what, _, remedy = found.loss.text.partition(". Remedy: ")
+        yield f"continuity of {form.slot}", failed(what, remedy)
+    owners = rows(connection, _OWNER, form.publication)
+    if owners and not ledgers.may_write(connection, form.publication):
+        yield (
+            f"record of {form.slot}",
+            failed(
+                f"publication {quoted(form.publication)} belongs to {quoted(owners[0])}: what is "
+                "seen of the new slot could not be written into its comment",
+                owner_remedy(form),
+            ),
+        )
+
+
+def owner_remedy(form: Form) -> str:
+    """What lets the administrator keep the record of a slot."""
+    return (
+        f"GRANT the owner of publication {quoted(form.publication)} to the administrator, or ALTER "
+        "PUBLICATION ... OWNER TO the administrator"
+    )
 
 
 def blocks(
@@ -227,7 +263,8 @@ def _doctor(stack: Stack, fenced: Collection[str]) -> Result:
 
 def _result(check: Check, stack: Stack, to: int, connection: Connection) -> Result:
     try:
-        return check(stack, to, connection)
+        with explained("could not be looked at"):
+            return check(stack, to, connection)
     except CdcError as error:
         what, _, remedy = str(error).partition(". Remedy: ")
         return unknown(what, remedy)

@@ -9,12 +9,13 @@ from azure_postgres_cdc.database import publication_catalog, slot_catalog, slot_
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.continuity import Continuity, judge, lsn
 from azure_postgres_cdc.database.ledger import Doubt
-from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.operations.upgrade import drain
 from azure_postgres_cdc.operations.upgrade.context import Upgrade, published_oids, rows_written
 from azure_postgres_cdc.operations.upgrade.fence import Fence
+from azure_postgres_cdc.operations.upgrade.plan import owner_remedy
 
 _OFFSETS = (
     "the connector's offsets do not belong to this server: have them reset, or it skips changes in "
@@ -36,8 +37,11 @@ class Recreate:
             fence.make_true(run)  # a new server may not have it
         for form in run.forms:
             if not _is_recorded(run, form):
+                _check_not_lost_since(run, form)
                 _check_server(run, form)
                 create(run, form)
+                run.record(form).is_made_again = True
+                run.save()
 
     def evidence(self, run: Upgrade) -> str:
         shown = []
@@ -73,6 +77,17 @@ def create(run: Upgrade, form: Form) -> None:
         _record(run, form, connection)
 
 
+def _check_not_lost_since(run: Upgrade, form: Form) -> None:
+    """A run that goes on after weeks must not take a loss for a slot that is still to be made."""
+    reason = drain.lost(run, form) if run.record(form).is_made_again else ""
+    if reason:
+        run.doubt(
+            form,
+            f"slot {form.slot} was made again on the new server, and is lost since: {reason}. "
+            "Remedy: pulumi up, which says how to go on",
+        )
+
+
 def _check_server(run: Upgrade, form: Form) -> None:
     """Whether it is the same server, upgraded, and nothing was written since the slot is gone."""
     record = run.record(form)
@@ -81,6 +96,7 @@ def _check_server(run: Upgrade, form: Form) -> None:
         marker = drain.has_marker(connection, form, record.marker) if record.marker else None
         written = rows_written(connection, form)
         slot = slot_catalog.find(connection, form.slot)
+        is_as_good = slot is not None and (record.quiet or run.state.keep_slots)
         other = [name for name, oid in record.tables.items() if now.get(name) != oid]
     if other:
         run.remember_doubt(
@@ -94,7 +110,7 @@ def _check_server(run: Upgrade, form: Form) -> None:
             f"database {quoted(form.database)} is as it was before the drain: its marker row is "
             f"not there. It was restored from a backup; {_OFFSETS}",
         )
-    elif written and not record.quiet and not (run.state.keep_slots and slot):
+    elif written and not is_as_good:
         run.remember_doubt(
             form,
             f"{written} rows were written to captured tables of {quoted(form.database)} on the new "
@@ -128,7 +144,9 @@ def _record(run: Upgrade, form: Form, connection: Connection) -> None:
         needs = dict.fromkeys(published_oids(connection, form), int(transaction))
         doubt = Doubt(record.position, now.seen_at, "; ".join(record.unproven))
         fresh = replace(fresh, doubt=doubt, needs_snapshot={**kept.needs_snapshot, **needs})
-    ledgers.write(connection, form.publication, fresh)
+    what = f"what is seen of slot {form.slot} cannot be written into its publication's comment"
+    with explained(what, {"42501": f"{owner_remedy(form)}, then the same command again"}):
+        ledgers.write(connection, form.publication, fresh)
 
 
 def _is_recorded(run: Upgrade, form: Form) -> bool:

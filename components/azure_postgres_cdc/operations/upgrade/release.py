@@ -5,7 +5,7 @@ from __future__ import annotations
 from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.upgrade import drain
 from azure_postgres_cdc.operations.upgrade.context import Upgrade
-from azure_postgres_cdc.operations.upgrade.fence import is_lifted, lift
+from azure_postgres_cdc.operations.upgrade.fence import is_lifted, is_read_only, lift
 from azure_postgres_cdc.server_args import CREATE
 
 
@@ -15,14 +15,35 @@ class Unfence:
     name = "unfence"
 
     def is_true(self, run: Upgrade) -> bool:
-        return all(is_lifted(run, database) for database in run.databases)
+        return all(is_lifted(run, database) for database in _databases(run))
 
     def make_true(self, run: Upgrade) -> None:
-        for database in run.databases:
+        for database in _databases(run):
             lift(run, database)
 
     def evidence(self, run: Upgrade) -> str:
-        return f"database {listed(map(quoted, run.databases))} takes writes again"
+        """Never that writes are welcome where somebody else, or a run whose record is lost, has
+        made a database read-only."""
+        closed = [database for database in _databases(run) if is_read_only(run, database)]
+        lines = [
+            f"database {quoted(database)} takes writes again"
+            for database in _databases(run)
+            if database not in closed
+        ]
+        lines += [
+            f"database {quoted(database)} is read-only for new sessions, as it was before this "
+            f"run. Where it was not meant to be: ALTER DATABASE {quoted(database)} RESET "
+            "default_transaction_read_only"
+            for database in closed
+        ]
+        return "; ".join(lines)
+
+
+def _databases(run: Upgrade) -> list[str]:
+    """The stack's, and what was fenced before it left the stack."""
+    fenced = [name for name, record in run.state.databases.items() if record.is_to_give_back]
+    gone = [name for name in fenced if name not in run.databases and run.has_database(name)]
+    return [*run.databases, *gone]
 
 
 def clean_up(run: Upgrade) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
+from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.upgrade import drain, plan
 from azure_postgres_cdc.operations.upgrade.change import ChangeVersion
 from azure_postgres_cdc.operations.upgrade.context import Step, Upgrade
@@ -63,16 +64,21 @@ def take(run: Upgrade, step: Step) -> None:
 def abort(run: Upgrade) -> bool:
     """Back to before the upgrade; whether nothing can be missing."""
     _wait_for_server(run)
-    if run.is_upgraded:
+    is_let_go = any(run.record(form).is_let_go for form in run.forms)
+    if is_let_go and run.is_upgraded:
         raise CdcError(
             f"the server is on PostgreSQL {run.state.to} already: there is no way back. Remedy: "
             "azure-postgres-cdc upgrade run, which goes on"
         )
+    lost_before: list[str] = []
     for form in run.forms:
         record = run.record(form)
         if not record.is_let_go:
+            record.unproven.clear()  # nothing was done to it, and up knows as much as this run
+            if reason := drain.lost(run, form):
+                lost_before.append(f"{reason}. Remedy: pulumi up, which says what is lost")
             continue
-        if drain.lost(run, form):
+        if record.is_dropped or drain.lost(run, form):
             reason = leak(run, form)
             if reason:
                 run.remember_doubt(form, reason)
@@ -82,9 +88,9 @@ def abort(run: Upgrade) -> bool:
     clean_up(run)
     run.state.finished = ABORTED
     run.save()
-    for line in farewell(run)[:-1]:
+    for line in [*lost_before, *farewell(run)[:-1]]:
         run.say(line)
-    return not any(record.unproven for record in run.state.connectors.values())
+    return not lost_before and not any(r.unproven for r in run.state.connectors.values())
 
 
 def status(run: Upgrade) -> list[str]:
@@ -99,6 +105,17 @@ def status(run: Upgrade) -> list[str]:
     ]
     if state.finished:
         return lines
+    try:
+        return lines + _steps_seen(run)
+    except (Unreachable, Passing) as error:
+        if not any(record.is_let_go for record in state.connectors.values()):
+            raise
+        what, _, _ = str(error).partition(". Remedy: ")
+        return [*lines, f"the server does not answer, as while its version is changed: {what}"]
+
+
+def _steps_seen(run: Upgrade) -> list[str]:
+    lines = []
     is_done = Recreate().is_true(run)
     for step in (*BEFORE_THE_SLOT, *AFTERWARDS):
         if is_done and step in BEFORE_THE_SLOT[:-1]:
@@ -131,13 +148,15 @@ def _line_of(run: Upgrade, step: Step) -> str:
 
 def _preflight(run: Upgrade) -> None:
     run.at("plan")
-    results = plan.examine(
-        run.stack,
-        run.state.to,
-        keep_slots=run.state.keep_slots,
-        fenced=fenced_databases(run),
-    )
+    fenced = fenced_databases(run)
+    results = plan.examine(run.stack, run.state.to, keep_slots=run.state.keep_slots, fenced=fenced)
     bad = plan.blocks(results, snapshot_afterwards=run.snapshot_afterwards)
+    if bad and fenced:
+        raise CdcError(
+            f"nothing more was done, and database {listed(map(quoted, fenced))} stays fenced "
+            "(azure-postgres-cdc upgrade abort gives it back, where you do not want to go on). "
+            f"{'; '.join(bad)}"
+        )
     if bad:
         raise CdcError(f"nothing was begun. {'; '.join(bad)}")
     run.say(f"plan: ok. nothing stands in the way of PostgreSQL {run.state.to}")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from azure_postgres_cdc.database import slot_catalog
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.database import ledger as ledgers
+from azure_postgres_cdc.database import slot_catalog, slot_loss
+from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.slot_loss import doubtful
+from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.operations.upgrade import drain
@@ -26,10 +29,8 @@ class DropSlots:
 
     def make_true(self, run: Upgrade) -> None:
         if run.is_upgraded:
-            raise CdcError(
-                f"the server is on version {run.state.to} already, and it was not proved before "
-                "that its slots were drained. Remedy: pulumi up, which says what is lost"
-            )
+            _let_go_of_what_was_not_drained(run)
+            return
         for form in run.forms:
             if not _is_there(run, form) and run.record(form).is_let_go:
                 continue
@@ -41,6 +42,8 @@ class DropSlots:
                     explained(f"cannot drop replication slot {form.slot}"),
                 ):
                     connection.execute("SELECT pg_drop_replication_slot(%s)", (form.slot,))
+                run.record(form).is_dropped = True
+                run.save()
 
     def evidence(self, run: Upgrade) -> str:
         shown = listed(f"{form.slot} at LSN {run.record(form).position}" for form in run.forms)
@@ -59,6 +62,18 @@ def leak(run: Upgrade, form: Form) -> str:
     )
 
 
+def _let_go_of_what_was_not_drained(run: Upgrade) -> None:
+    """Somebody else has upgraded the server: there is nothing to be proved any more."""
+    for form in run.forms:
+        if not run.record(form).is_let_go:
+            run.doubt(
+                form,
+                f"the server is on version {run.state.to} already, and it was not proved before "
+                f"that slot {form.slot} was drained. Remedy: find out who, and what was written",
+            )
+            _write_down(run, form)
+
+
 def _check_again(run: Upgrade, form: Form) -> None:
     """The proofs at the last moment: a slot that is dropped cannot be asked any more."""
     record = run.record(form)
@@ -66,10 +81,12 @@ def _check_again(run: Upgrade, form: Form) -> None:
         return
     hole = hole_of(run, form.database)  # first: a session that has ended has reported its writes
     reason = drain.lost(run, form)
-    if reason and record.is_let_go:
-        # It was dropped, and the connector has made another one.
+    if record.is_dropped or (reason and record.is_let_go):
+        # The connector has made another one, which no record may tell from it.
         reason = leak(run, form)
-    reason = hole or reason or drain.unread(run, form)
+    reason = hole or reason
+    if not reason and (reason := drain.unread(run, form)):
+        drain.drain_again(run, form)
     if reason:
         run.doubt(form, reason)
 
@@ -79,6 +96,7 @@ def _write_down(run: Upgrade, form: Form) -> None:
     with run.connect(form.database) as connection:
         slot = slot_catalog.find(connection, form.slot)
         if slot is not None:
+            _keep_doubt(run, form, connection)
             seen = slot_catalog.sight(connection, form.slot, slot, None)
             record.system, record.timeline = seen.system, seen.timeline
             record.failover = slot.failover
@@ -86,6 +104,16 @@ def _write_down(run: Upgrade, form: Form) -> None:
         record.written = rows_written(connection, form)
         record.position = slot.position if slot else record.position or "0/0"
     run.save()
+
+
+def _keep_doubt(run: Upgrade, form: Form, connection: Connection) -> None:
+    """What came up since the last `up`, such as a failover, goes along to the new server."""
+    where = form.slot, form.database, form.publication
+    found = slot_loss.examine(connection, *where, known=False)
+    if found.loss is None and found.doubt is not None:
+        if found.doubt != found.ledger.doubt:
+            ledgers.write_seen(connection, form.publication, found.record)
+        run.say(f"drop slot: {doubtful(form.slot, form.database, found.doubt)}")
 
 
 def _is_there(run: Upgrade, form: Form) -> bool:

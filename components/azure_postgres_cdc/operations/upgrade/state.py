@@ -48,6 +48,10 @@ class ConnectorRecord(_Record):
     """Rows ever written to the captured tables, when the position was written down."""
     quiet: bool = False
     """Nothing was written on the new server before the slot was created there."""
+    is_dropped: bool = False
+    """This upgrade has dropped the slot: one that is there on the old server is another."""
+    is_made_again: bool = False
+    """The slot was created on the new server, and recorded: from here on, a loss is one."""
     unproven: list[str] = Field(default_factory=list)
     """Why a snapshot is needed afterwards. Empty as long as everything was proved."""
 
