@@ -7,10 +7,15 @@ every other `pulumi up` a tenth of a second for nothing.
 
 from __future__ import annotations
 
+import threading
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["psycopg", "sql"]
+
+# At a refresh, the engine asks for several resources at once: two threads that import psycopg at
+# the same time find it half imported, because its modules import each other.
+_one_at_a_time = threading.Lock()
 
 
 class _Later:
@@ -20,7 +25,8 @@ class _Later:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(import_module(self._module), name)
+        with _one_at_a_time:
+            found = getattr(import_module(self._module), name)
         setattr(self, name, found)
         return found
 
