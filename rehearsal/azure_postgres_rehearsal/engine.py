@@ -41,6 +41,7 @@ class PulumiFailed(Exception):  # noqa: N818 - reads better where it is raised
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
         super().__init__(f"pulumi {outcome.command} failed")
+        self.add_note(outcome.text)
 
 
 @dataclass(frozen=True)
