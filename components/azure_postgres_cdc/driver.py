@@ -7,15 +7,11 @@ every other `pulumi up` a tenth of a second for nothing.
 
 from __future__ import annotations
 
-import threading
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["psycopg", "sql"]
+from azure_postgres_cdc.importing import imported
 
-# At a refresh, the engine asks for several resources at once: two threads that import psycopg at
-# the same time find it half imported, because its modules import each other.
-_one_at_a_time = threading.Lock()
+__all__ = ["psycopg", "sql"]
 
 
 class _Later:
@@ -25,8 +21,7 @@ class _Later:
         self._module = module
 
     def __getattr__(self, name: str) -> Any:
-        with _one_at_a_time:
-            found = getattr(import_module(self._module), name)
+        found = getattr(imported(self._module), name)
         setattr(self, name, found)
         return found
 

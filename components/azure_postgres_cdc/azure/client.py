@@ -17,6 +17,7 @@ from azure_postgres_cdc.azure.identity import management_client
 from azure_postgres_cdc.azure.parameters import Parameter
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.importing import imported
 
 PREMIUM_SSD = "Premium_LRS"
 """The one kind of storage that can grow by itself; what the API says where it says nothing."""
@@ -25,6 +26,8 @@ _PROVIDER = "/providers/Microsoft.DBforPostgreSQL/flexibleServers/"
 _RESOURCE_ID = re.compile(
     f"/subscriptions/([^/]+)/resourceGroups/([^/]+){_PROVIDER}([^/]+)", re.IGNORECASE
 )
+# What takes its errors from the SDK.
+_OPERATION = "azure_postgres_cdc.azure.operation"
 _IDLE = "Ready"
 _DOWN = ("Stopped", "Stopping", "Disabled", "Dropping", "Inaccessible")
 _NO_START_HELPS = {
@@ -142,12 +145,10 @@ class FlexibleServer:
 
     def firewall_rule(self, name: str) -> tuple[str, str] | None:
         """First and last address of a rule; None where there is none of that name."""
-        from azure.core.exceptions import ResourceNotFoundError
-
         with self._explained(f"read the firewall rule {name} of"):
             try:
                 rule = self._client.firewall_rules.get(*self._where, name)
-            except ResourceNotFoundError:
+            except imported("azure.core.exceptions").ResourceNotFoundError:
                 return None
             return str(rule.start_ip_address), str(rule.end_ip_address)
 
@@ -246,8 +247,7 @@ class FlexibleServer:
         whoever asked for it reads back what became of it. `idle_first`: it depends on what the
         server has, and must not even be prepared while another one changes that.
         """
-        from azure_postgres_cdc.azure.operation import LostSight, run, until
-
+        operation = imported(_OPERATION)
         what = f"{action} server {self.id.name}"
         had_to_wait = False
 
@@ -262,18 +262,16 @@ class FlexibleServer:
 
         with self._explained(action):
             try:
-                run(begin_in_turn, *self._where, *arguments, what=what)
-            except LostSight as lost:
+                operation.run(begin_in_turn, *self._where, *arguments, what=what)
+            except operation.LostSight as lost:
                 note(f"{what}: the connection to Azure broke ({lost}); looking what became of it")
-                idle = until(self._is_idle, f"server {self.id.name} is busy")
+                idle = operation.until(self._is_idle, f"server {self.id.name} is busy")
                 if not idle or (is_needed is not None and is_needed()):
                     raise
 
     def _check_idle(self) -> None:
-        from azure_postgres_cdc.azure.operation import Busy
-
         if not self._is_idle():
-            raise Busy("its state is not Ready")
+            raise imported(_OPERATION).Busy("its state is not Ready")
 
     def _is_idle(self) -> bool:
         state = _text(self._client.servers.get(*self._where).state)
@@ -281,9 +279,7 @@ class FlexibleServer:
         return state == _IDLE
 
     def _explained(self, action: str) -> Any:
-        from azure_postgres_cdc.azure.operation import explained
-
-        return explained(action, self.id.name, self.id.resource_group)
+        return imported(_OPERATION).explained(action, self.id.name, self.id.resource_group)
 
 
 def _parameter(item: Any) -> Parameter:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.importing import imported
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken
@@ -41,18 +42,16 @@ def management_client(subscription: str) -> PostgreSQLManagementClient:
 
 @cache
 def _client(subscription: str, endpoint: str) -> PostgreSQLManagementClient:
-    # Imported where it is used: a second of start-up that most runs do without.
-    from azure.mgmt.postgresqlflexibleservers import PostgreSQLManagementClient
-
+    client: type[PostgreSQLManagementClient] = imported(
+        "azure.mgmt.postgresqlflexibleservers"
+    ).PostgreSQLManagementClient
     if _is_loopback(endpoint):
         # A rehearsal: no token may travel over plain http, and none is needed.
-        from azure.core.pipeline.policies import SansIOHTTPPolicy
-
-        return PostgreSQLManagementClient(
+        return client(
             _NoCredential(),
             subscription,
             base_url=endpoint,
-            authentication_policy=SansIOHTTPPolicy(),
+            authentication_policy=imported("azure.core.pipeline.policies").SansIOHTTPPolicy(),
             polling_interval=0.1,
             retry_backoff_factor=0.05,
         )
@@ -61,10 +60,8 @@ def _client(subscription: str, endpoint: str) -> PostgreSQLManagementClient:
             f"{ENDPOINT_VARIABLE} is {endpoint}: a token must not travel unencrypted. "
             "Remedy: unset it, or give an https:// address"
         )
-    from azure.identity import DefaultAzureCredential
-
-    return PostgreSQLManagementClient(
-        DefaultAzureCredential(),
+    return client(
+        imported("azure.identity").DefaultAzureCredential(),
         subscription,
         base_url=endpoint,
         credential_scopes=[f"{endpoint.rstrip('/')}/.default"],
@@ -86,21 +83,19 @@ def postgresql_token() -> str:
 
     It stays in this process's memory until it is about to expire, and goes nowhere else.
     """
-    from azure.core.exceptions import ClientAuthenticationError
-    from azure.identity import DefaultAzureCredential
-
     known = _tokens.get(POSTGRESQL_SCOPE)
     if known is not None and known.expires_on - time.time() > _FRESH_SECONDS:
         return known.token
     try:
-        with DefaultAzureCredential() as credential:
-            found = _tokens[POSTGRESQL_SCOPE] = credential.get_token(POSTGRESQL_SCOPE)
-            return found.token
-    except ClientAuthenticationError as error:
+        with imported("azure.identity").DefaultAzureCredential() as credential:
+            found: AccessToken = credential.get_token(POSTGRESQL_SCOPE)
+    except imported("azure.core.exceptions").ClientAuthenticationError as error:
         raise CdcError(
             f"Microsoft Entra gave no token for PostgreSQL: {first_line(error)}. "
             f"Remedy: {LOGIN_REMEDY}"
         ) from None
+    _tokens[POSTGRESQL_SCOPE] = found
+    return found.token
 
 
 def first_line(error: BaseException) -> str:

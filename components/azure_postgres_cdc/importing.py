@@ -1,0 +1,21 @@
+"""Importing a library where it is first used, by one thread at a time.
+
+psycopg and Microsoft's libraries take a tenth of a second to a second, which most runs do without.
+The engine works at several resources at once, each in a thread of its own; and where modules import
+each other, a second thread finds them half imported, or Python gives up ("deadlock detected").
+"""
+
+from __future__ import annotations
+
+import threading
+from importlib import import_module
+from typing import Any
+
+# Again by the same thread, where one of our modules imports another one in this way.
+_one_at_a_time = threading.RLock()
+
+
+def imported(module: str) -> Any:
+    """The module of this name, whole."""
+    with _one_at_a_time:
+        return import_module(module)
