@@ -322,7 +322,7 @@ def test_everything_reaches_the_component() -> None:
         ("work_mem", "8192", False),
     ]
     assert len(program.of("FirewallRule")) == 2
-    assert len(program.of("MetricAlert")) == 7
+    assert len(program.of("MetricAlert")) == 8
     assert len(program.of("Secret")) == 1
 
 
