@@ -200,6 +200,7 @@ def test_deadlock_is_sat_out(shop: Shop, capfd: pytest.CaptureFixture[str]) -> N
 # Locked for too long
 
 
+@pytest.mark.full
 def test_lock_that_stays_is_one_line_and_nothing_is_half_done(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def test_status_while_the_server_is_down(dropped: Upgrade, connector: Connector)
     assert "cannot connect" in text
 
 
+@pytest.mark.full
 def test_remedies_in_the_middle_do_not_send_to_pulumi_up(
     dropped: Upgrade, connector: Connector
 ) -> None:

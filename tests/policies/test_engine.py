@@ -95,6 +95,7 @@ def test_a_stack_gets_no_violation_while_it_comes_up_and_later() -> None:
             assert verdict.passed, command
 
 
+@pytest.mark.full
 def test_what_is_missing_is_found_in_a_first_preview_and_in_prod_it_is_mandatory() -> None:
     """`dev` has no alerts: dev may go without, prod may not."""
     alerts = {"server-alerts-on-storage", "server-alerts-on-wal"}
