@@ -175,12 +175,12 @@ class Difference:
         return found | {self.connect} if self.connect else found
 
 
-def lacking(connection: Connection, access: Access) -> Difference:
+def lacking(connection: Connection, access: Access, reach: Container[str]) -> Difference:
     """What a role lacks, as far as the administrator may grant it.
 
-    Of schemas that belong to somebody else, it is also what he would have to grant.
+    Of schemas that belong to somebody else, it is also what he would have to grant. `reach`: the
+    owners that the administrator may act for.
     """
-    reach = within_reach(connection)
     unreadable = _tables(connection, _UNREADABLE, access)
     return Difference(
         {
@@ -195,9 +195,8 @@ def lacking(connection: Connection, access: Access) -> Difference:
     )
 
 
-def closed_schemas(connection: Connection, access: Access) -> dict[str, str]:
+def closed_schemas(connection: Connection, access: Access, reach: Container[str]) -> dict[str, str]:
     """The schemas on which the role lacks a privilege that nobody here may grant, with owners."""
-    reach = within_reach(connection)
     return {
         found.schema: found.owner
         for found in _on_schemas(connection, access)
@@ -234,7 +233,8 @@ def grant(connection: Connection, access: Access) -> None:
             f"{listed(map(quoted, missing))} does not exist. Remedy: make it, or take it out of "
             "the settings"
         )
-    _carry_out(connection, "GRANT {} ON {} {} TO {}", lacking(connection, access), access.role)
+    missing_grants = lacking(connection, access, within_reach(connection))
+    _carry_out(connection, "GRANT {} ON {} {} TO {}", missing_grants, access.role)
     _check_granted(connection, access)
 
 

@@ -8,7 +8,7 @@ changes which of them there are would revoke, last of all, what had just been gr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,11 +88,12 @@ class SchemaAccessProvider(CdcProvider):
             own_schemas.check(connection, found.get("ownSchemas", ()))
             access = _access(found | {"owners": []})
             privileges.check_connect(connection, access)
-            check_owners(connection, access, is_known=bool(olds))
-            found["owners"] = _owners(connection, olds, found)
+            reach = within_reach(connection)
+            check_owners(connection, access, reach, is_known=bool(olds))
+            found["owners"] = _owners(connection, olds, found, reach)
             found["tables"] = _tables(connection, found)
             # Before there is anything, the role and its schemas may be missing altogether.
-            found["lacking"] = _lacking(connection, found) if olds else []
+            found["lacking"] = _lacking(connection, found, reach) if olds else []
             for user in found.get("users", ()):
                 _warn_of_hidden_rows(connection, found, user)
         return found
@@ -123,7 +124,7 @@ class SchemaAccessProvider(CdcProvider):
 
     def look(self, props: Props) -> Props:
         with connect(props["connection"], props["database"]) as connection:
-            lacking = _lacking(connection, props)
+            lacking = _lacking(connection, props, within_reach(connection))
         granted = {"schemas": [name for name in props["schemas"] if name not in lacking]}
         return props | granted | {"connect": props.get("connect", False) and CONNECT not in lacking}
 
@@ -195,21 +196,20 @@ def _access(props: Props) -> Access:
     )
 
 
-def _lacking(connection: Connection, props: Props) -> list[str]:
+def _lacking(connection: Connection, props: Props, reach: Container[str]) -> list[str]:
     """The schemas in which something is to be granted again, and CONNECT."""
-    lacking = privileges.lacking(connection, _access(props))
+    lacking = privileges.lacking(connection, _access(props), reach)
     missing = tables.missing_schemas(connection, props.get("ownSchemas", ()))
     return [*sorted({*lacking.schemas, *missing}), *([CONNECT] if lacking.connect else [])]
 
 
-def _owners(connection: Connection, olds: Props, news: Props) -> list[str]:
+def _owners(connection: Connection, olds: Props, news: Props, reach: Collection[str]) -> list[str]:
     """The listed owners, all within reach, and those that are found.
 
     One that is out of reach by now stays, so that its privileges are not revoked, which would fail.
     """
     found = set(rows(connection, "SELECT rolname FROM pg_roles"))
     missing = [owner for owner in news["owners"] if owner not in found]
-    reach = within_reach(connection)
     strangers = [owner for owner in news["owners"] if owner in found and owner not in reach]
     known = set(olds.get("owners", ()))
     if missing:

@@ -6,12 +6,12 @@ may give itself one, the grants would fail in the middle of `up` with PostgreSQL
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.membership import statement_for, within_reach
+from azure_postgres_cdc.database.membership import statement_for
 from azure_postgres_cdc.database.privileges import Access, closed_schemas
 from azure_postgres_cdc.dynamic import CdcProvider, warn
 from azure_postgres_cdc.errors import CdcError
@@ -39,7 +39,9 @@ WHERE o.rolname = ANY(%s) GROUP BY 1
 """
 
 
-def check_owners(connection: Connection, access: Access, *, is_known: bool) -> None:
+def check_owners(
+    connection: Connection, access: Access, reach: Collection[str], *, is_known: bool
+) -> None:
     """The owners of these schemas, and of every table to be read, are within reach.
 
     What the role may use or read already needs no grant, and is no obstacle.
@@ -47,8 +49,8 @@ def check_owners(connection: Connection, access: Access, *, is_known: bool) -> N
     Raises a CdcError that lists those which are not, or warns where the grants are there already
     (`is_known`): a table that has come since is its owner's affair, until it is to be captured.
     """
-    schemas = closed_schemas(connection, access)
-    owned = _tables_out_of_reach(connection, access)
+    schemas = closed_schemas(connection, access, reach)
+    owned = _tables_out_of_reach(connection, access, reach)
     if not schemas and not owned:
         return
     kinds = " and ".join(filter(None, ("schemas" * bool(schemas), "tables" * bool(owned))))
@@ -72,12 +74,13 @@ def check_read_only(connection: Connection) -> None:
         )
 
 
-def _tables_out_of_reach(connection: Connection, access: Access) -> dict[str, list[TableName]]:
+def _tables_out_of_reach(
+    connection: Connection, access: Access, reach: Collection[str]
+) -> dict[str, list[TableName]]:
     """For each owner, the tables."""
-    reach = list(within_reach(connection))
     owned: dict[str, list[TableName]] = {}
     query = _OUT_OF_REACH.format(is_closed=tables.IS_CLOSED)
-    for owner, *name in rows(connection, query, access.role, sorted(access.readable), reach):
+    for owner, *name in rows(connection, query, access.role, sorted(access.readable), [*reach]):
         owned.setdefault(owner, []).append(TableName(*name))
     return owned
 
