@@ -7,7 +7,7 @@ Another database is another source, whatever the word says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pulumi
 
@@ -71,11 +71,12 @@ def check_database(
 
 def check_names(
     records: Mapping[str, ledgers.Ledger], olds: Props, news: Props
-) -> Iterator[tuple[str, str]]:
+) -> list[tuple[str, str]]:
     """Another name for a slot or publication means another position for the connector.
 
-    Yields the slot in whose place there is to be another one, with its publication.
+    Returns each slot in whose place there is to be another one, with its publication.
     """
+    replaced = []
     name, publication, database = news["name"], news["publication"], news["database"]
     for known_as, ledger in records.items():
         slot = ledger.last.slot if ledger.last else name
@@ -84,7 +85,8 @@ def check_names(
         is_ours = ledger.stack == news.get("stack", "") and ledger.database in ("", database)
         if is_ours and not olds and slot not in {name, *news.get("slots", ())}:
             _require_name(news, "slot", slot, name)
-            yield slot, known_as
+            replaced.append((slot, known_as))
+    return replaced
 
 
 def elsewhere(slot: str, database: str, wanted: str) -> str:
