@@ -54,14 +54,14 @@ def captured_schemas(capture: CaptureArgs) -> list[str] | None:
     return sorted({TableName.parse(text).schema for text in capture.get("tables", ())})
 
 
-def among(tables: Iterable[TableName], capture: Mapping[str, Any]) -> set[TableName]:
+def among(names: Iterable[TableName], capture: Mapping[str, Any]) -> set[TableName]:
     """Those of some tables that another capture set means, too."""
     schemas = capture.get("schemas", ())
-    named = set(map(TableName.parse, capture.get("tables", ())))
+    listed = set(map(TableName.parse, capture.get("tables", ())))
     return {
         table
-        for table in tables
-        if capture.get("allTables") or table.schema in schemas or table in named
+        for table in names
+        if capture.get("allTables") or table.schema in schemas or table in listed
     }
 
 
