@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database.continuity import Sighting
 from azure_postgres_cdc.database.ledger import Ledger
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 
@@ -81,6 +82,13 @@ def recorded(shop: Shop, publication: str = PUBLICATION) -> Ledger:
     """What the publication's comment remembers."""
     with shop.server.connect(shop.name) as connection:
         return ledger.read(connection, publication)
+
+
+def last_seen(shop: Shop) -> Sighting:
+    """The slot as it was when it was looked at last."""
+    last = recorded(shop).last
+    assert last is not None
+    return last
 
 
 def drop(shop: Shop, name: str) -> None:

@@ -11,8 +11,8 @@ from tests.database.slot_support import (
     create,
     drop,
     found,
+    last_seen,
     reader,
-    recorded,
     replication_slot,
     slot_name,  # noqa: F401 - a fixture
     slot_to_make,  # noqa: F401 - a fixture
@@ -268,8 +268,7 @@ def test_slot_replaced_by_hand_with_another_kind_is_refused(
         f"SELECT pg_drop_replication_slot('{name}')",
         f"SELECT pg_create_physical_replication_slot('{name}')",
     )
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     try:
         for text in (managed.refusal(), managed.failure(managed.refresh)):
             assert "is not this stack's: found a physical slot" in text
@@ -296,8 +295,7 @@ def test_slot_that_is_older_than_its_publication_says_how_to_go_on(
         text = managed.failure(managed.up)
         assert text.startswith(f"replication slot {name} is there, but cannot be read: publication")
         assert "older than its publication" in text
-        last = recorded(shop).last
-        assert last is not None
+        last = last_seen(shop)
         drop(shop, name)
         managed.program["acknowledgeLostSlot"] = last.position
     managed.up()
@@ -308,8 +306,7 @@ def test_slot_whose_name_another_database_took_says_what_is_lost(
     shop: Shop, managed: Managed, name: str
 ) -> None:
     managed.up()
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     drop(shop, name)
     with shop.server.connect("postgres") as connection:
         connection.execute("SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", [name])

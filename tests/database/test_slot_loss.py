@@ -13,10 +13,10 @@ from tests.database.slot_support import (
     create,
     drop,
     found,
+    last_seen,
     position,
     preview,
     reader,
-    recorded,
     replication_slot,
     slot_name,  # noqa: F401 - a fixture
     slot_to_make,  # noqa: F401 - a fixture
@@ -34,8 +34,7 @@ ANOTHER = "is not the one that was there before"
 
 def assert_refused_everywhere(shop: Shop, managed: Managed, what: str) -> str:
     """In a preview, an up and a refresh, in one line each; the LSN that lets `up` go on."""
-    name, last = managed.program["name"], recorded(shop).last
-    assert last is not None
+    name, last = managed.program["name"], last_seen(shop)
     before = found(shop, name), comment(shop)
     texts = {managed.refusal(record=False), managed.refusal(), managed.failure(managed.refresh)}
     assert len(texts) == 1
@@ -83,8 +82,7 @@ def test_slot_that_vanished_is_refused_by_a_state_that_never_knew_it(
     drop(shop, name)
     fresh = replication_slot(shop, name)
     assert GONE in fresh.refusal()
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     fresh.up(acknowledgeLostSlot=last.position)
     assert len(found(shop, name)) == 1
     assert fresh.up() == []
@@ -246,8 +244,7 @@ def test_slot_that_its_own_connector_reads_is_never_refused(
         assert preview(managed) == []
         assert managed.up() == []
         assert managed.refresh() == []
-        last = recorded(shop).last
-        assert last is not None
+        last = last_seen(shop)
         assert last.position == position(shop, name)
     with reader(shop, name):
         assert managed.up() == []

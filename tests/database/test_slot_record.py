@@ -16,6 +16,7 @@ from tests.database.slot_support import (
     create,
     drop,
     found,
+    last_seen,
     position,
     prepare,
     preview,
@@ -50,8 +51,7 @@ def test_record_is_written_by_an_up_and_never_by_a_preview(
     assert managed.refresh() == []
     assert comment(shop) == before
     assert managed.up() == []
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     assert last.position == position(shop, name)
     assert last.system == shop.value("SELECT system_identifier::text FROM pg_control_system()")
 
@@ -230,8 +230,7 @@ def test_slot_that_the_connector_makes_is_watched_from_then_on(
     for text in (managed.refusal(record=False), managed.refusal()):
         assert text.startswith(f"replication slot {name} of database {shop.name} has vanished")
     assert "has vanished" in managed.failure(managed.refresh)
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     managed.up(acknowledgeLostSlot=last.position)
     assert found(shop, name) == []
     assert managed.up() == []
@@ -284,8 +283,7 @@ def test_another_slot_for_a_publication_needs_a_word(
     renamed.up(acknowledge=[word])
     assert f"the source has to name slot {name}_2 in the Streamkap app" in capfd.readouterr().err
     managed.destroy()
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     assert last.slot == f"{name}_2"
     del renamed.program["acknowledge"]
     renamed.up()
@@ -297,8 +295,7 @@ def test_another_slot_for_one_that_is_lost_needs_two_words(
 ) -> None:
     """The first is about the new name, and about no loss."""
     managed.up()
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     drop(shop, name)
     renamed = replication_slot(shop, f"{name}_2")
     renamed.program["acknowledge"] = [f"slot {name} renamed to {name}_2"]

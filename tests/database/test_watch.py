@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 from tests.database.doctor_support import PASSWORD, Connector
-from tests.database.slot_support import consume, create, drop, position, reader, recorded
+from tests.database.slot_support import consume, create, drop, last_seen, position, reader, recorded
 
 from azure_postgres_cdc.database import idle_connections, ledger
 from azure_postgres_cdc.database.continuity import lsn
@@ -157,8 +157,7 @@ def test_storage_of_unknown_size_says_why(connector: Connector) -> None:
 def test_position_is_recorded_as_by_doctor(connector: Connector, shop: Shop) -> None:
     consume(shop, connector.slot)
     look_at(connector)()
-    last = recorded(shop).last
-    assert last is not None
+    last = last_seen(shop)
     assert last.position == position(shop, connector.slot)
 
 
