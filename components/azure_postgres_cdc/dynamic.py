@@ -31,6 +31,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from azure_postgres_cdc.driver import import_ahead
 from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
 
 Props = dict[str, Any]
@@ -57,6 +58,7 @@ class CdcProvider(ResourceProvider):
     def configure(self, _req: ConfigureRequest) -> None:
         """Runs in the plugin's process only, where an exception would be a traceback."""
         sys.tracebacklimit = 0
+        import_ahead()
 
     packed: tuple[str, ...] = ()
     """Properties that travel as JSON text, because the engine takes its time over each item of a

@@ -33,7 +33,11 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
 from azure_postgres_cdc.database.logins import ConnectorLogins, LoginArgs, WalSenderTimeout
-from azure_postgres_cdc.database.role import ConnectorRoles, GeneratedPassword
+from azure_postgres_cdc.database.role import (
+    ConnectorRoles,
+    GeneratedPassword,
+    generated_passwords,
+)
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.server_args import (
     CREATE,
@@ -97,17 +101,32 @@ class CdcServer(pulumi.ComponentResource):
         self._adoption = Adoption()
         self.connection: ConnectionArgs = args["connection"]
         self.database = args.get("database", DEFAULT_DATABASE)
-        in_effect = self._in_effect(args) if args["management"] == NONE else self._manage(args)
+        in_azure = None if args["management"] == NONE else self._manage(args)
+        # The process that generates passwords imports psycopg while the engine starts the plugin.
+        generated = self._generated_passwords(args)
+        self.provider = self._postgresql_provider(after=[*generated.values()])
+        in_effect = in_azure or self._in_effect(args, after=self.provider)
         ready = self._databases(args.get("databases", ()), in_effect)
-        self.provider = self._postgresql_provider()
         self.login = args.get("login", {})
         self.read_all_data = args.get("readAllData", ())
-        self.roles = self._roles(args, ready)
+        self.roles = self._roles(args, ready, generated)
         if "keyVault" in args:
             password_secrets(name, args["keyVault"], self.roles.passwords, self, self._adoption)
         self.register_outputs({"host": self.connection["host"], "users": sorted(self.users)})
 
-    def _roles(self, args: CdcServerArgs, after: pulumi.Resource) -> ConnectorRoles:
+    def _generated_passwords(self, args: CdcServerArgs) -> dict[str, GeneratedPassword]:
+        """None where one is given for all of them."""
+        if args.get("connectorPassword") is not None:
+            return {}
+        users = sorted({*self.users, *args.get("formerUsers", ())})
+        return generated_passwords(self._name, users, self)
+
+    def _roles(
+        self,
+        args: CdcServerArgs,
+        after: pulumi.Resource,
+        generated: Mapping[str, GeneratedPassword],
+    ) -> ConnectorRoles:
         """The connectors' roles, once it is sure that no login is lost over them."""
         former = args.get("formerUsers", ())
         logins = ConnectorLogins(
@@ -123,7 +142,12 @@ class CdcServer(pulumi.ComponentResource):
         roles = ConnectorRoles(
             self._name,
             self.users,
-            args.get("connectorPassword"),
+            {
+                user: generated[user].password
+                if generated
+                else pulumi.Output.secret(args["connectorPassword"])
+                for user in self.users
+            },
             self.provider,
             parent=self,
             depends_on=[logins],
@@ -144,7 +168,7 @@ class CdcServer(pulumi.ComponentResource):
                 )
         return roles
 
-    def _in_effect(self, args: CdcServerArgs) -> pulumi.Resource:
+    def _in_effect(self, args: CdcServerArgs, after: pulumi.Resource) -> pulumi.Resource:
         """Another tool owns the server: look at what it has in effect, and change nothing."""
         needed = requirements(connectors=args.get("connectors", 1), pglogical=False)
         return EffectiveParameters(
@@ -153,7 +177,7 @@ class CdcServer(pulumi.ComponentResource):
             self.database,
             {item.name: item.value for item in needed},
             wait=False,
-            opts=self._after(None),
+            opts=self._after(after),
         )
 
     def _manage(self, args: CdcServerArgs) -> pulumi.Resource:
@@ -324,7 +348,7 @@ class CdcServer(pulumi.ComponentResource):
         login = f"{self._name}-server-administrator"
         return GeneratedPassword(login, login, self._after(None)).password
 
-    def _postgresql_provider(self) -> postgresql.Provider:
+    def _postgresql_provider(self, after: Sequence[pulumi.Resource]) -> postgresql.Provider:
         connection = self.connection
         sign_in = (
             {"azure_identity_auth": True, "azure_tenant_id": connection["tenantId"]}
@@ -341,7 +365,7 @@ class CdcServer(pulumi.ComponentResource):
             database=self.database,
             superuser=False,
             **sign_in,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*after]),
         )
 
     def _after(self, resource: pulumi.Resource | None) -> pulumi.ResourceOptions:

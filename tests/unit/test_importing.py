@@ -57,3 +57,13 @@ def test_psycopg_is_not_imported_before_it_is_used() -> None:
         "assert 'psycopg' in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_the_program_does_without_psycopg() -> None:
+    """It would wait for it at every `up`."""
+    script = (
+        "import sys, azure_postgres_cdc.server, azure_postgres_cdc.source\n"
+        "import azure_postgres_cdc.settings\n"
+        "assert 'psycopg' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

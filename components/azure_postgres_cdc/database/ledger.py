@@ -18,7 +18,6 @@ from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.driver import sql
 
 _MARK = "azure-postgres-cdc: "
-_LOCK_TIMEOUT = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
 _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
@@ -96,7 +95,8 @@ def lock(connection: Connection) -> None:
     To be asked for before anything else is locked, so that two never wait for each other.
     """
     # Somebody else's open transaction may keep the publication itself, for hours.
-    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
+    timeout = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
+    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(timeout))
     connection.execute("SELECT pg_advisory_xact_lock(hashtext('azure-postgres-cdc'))")
 
 

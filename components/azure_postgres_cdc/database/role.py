@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pulumi
@@ -68,11 +68,16 @@ class ConnectorRoles:
     state has of it, and goes when it is no longer listed.
     """
 
+    passwords: Mapping[str, pulumi.Output[str]]
+    """Each user's; none of the former users'."""
+    users: Mapping[str, postgresql.Role]
+    """The login users, former ones among them."""
+
     def __init__(
         self,
         prefix: str,
         users: Mapping[str, Sequence[str]],
-        password: pulumi.Input[str] | None,
+        passwords: Mapping[str, pulumi.Output[str]],
         provider: postgresql.Provider,
         parent: pulumi.Resource,
         depends_on: Sequence[pulumi.Resource],
@@ -99,15 +104,11 @@ class ConnectorRoles:
             )
             for name in sorted({role for roles in users.values() for role in roles})
         }
-        self.passwords: dict[str, pulumi.Output[str]] = {}
-        self.users: dict[str, postgresql.Role] = {}
+        self.passwords = {user: passwords[user] for user in users}
+        self.users = {}
         for user in sorted({*users, *former_users}):
             former = user not in users
             roles = sorted(groups if former else users[user])
-            # A former user's stays, so that the change can be called off with the password it has.
-            secret = _password(prefix, user, password, parent)
-            if not former:
-                self.passwords[user] = secret
             self.users[user] = postgresql.Role(
                 f"{prefix}-{user}",
                 name=user,
@@ -128,10 +129,9 @@ class ConnectorRoles:
         self.resources: list[pulumi.Resource] = [*groups.values(), *self.users.values()]
 
 
-def _password(
-    prefix: str, user: str, given: pulumi.Input[str] | None, parent: pulumi.Resource
-) -> pulumi.Output[str]:
-    if given is not None:
-        return pulumi.Output.secret(given)
+def generated_passwords(
+    prefix: str, users: Iterable[str], parent: pulumi.Resource
+) -> dict[str, GeneratedPassword]:
+    """A password for each of the users. A former user's stays: the change may be called off."""
     opts = pulumi.ResourceOptions(parent=parent)
-    return GeneratedPassword(f"{prefix}-{user}", user, opts).password
+    return {user: GeneratedPassword(f"{prefix}-{user}", user, opts) for user in users}
