@@ -11,6 +11,7 @@ from azure_postgres_cdc.database.capture import (
     CaptureArgs,
     capture_fault,
     captured_schemas,
+    normalised,
 )
 from azure_postgres_cdc.database.grants import GrantsArgs, grants_faults
 from azure_postgres_cdc.database.schema_access import ALL, CAPTURED, NONE, RoleAccess
@@ -79,7 +80,7 @@ class ConnectorArgs(PublicationArgs, SlotArgs, TypedDict):
 
 @dataclass(frozen=True)
 class Plan:
-    """A connector's arguments with every default filled in."""
+    """A connector's arguments with every default filled in, and every list in order."""
 
     capture: CaptureArgs
     user: str
@@ -103,11 +104,12 @@ class Plan:
     @classmethod
     def of(cls, args: ConnectorArgs, administrator: str) -> Plan:
         form = args.get("form", {})
+        full = _full_identity(args)
         read_only = args.get("snapshots") == "read-only"
         signal_schema = None if read_only else form.get("signalSchema", DEFAULT_SCHEMA)
         heartbeat_schema = form.get("heartbeatSchema", signal_schema)
         return cls(
-            capture=args["capture"],
+            capture=normalised(args["capture"]),
             user=args.get("user", DEFAULT_USER),
             role=args.get("role", DEFAULT_ROLE),
             publication=args.get("publication", DEFAULT_PUBLICATION),
@@ -115,7 +117,7 @@ class Plan:
             read_only=read_only,
             signal_schema=signal_schema,
             heartbeat_schema=heartbeat_schema if args.get("heartbeat") else None,
-            full_identity=_full_identity(args),
+            full_identity=full and normalised(full),
             identity_indexes=_by_table(args.get("replicaIdentityIndex", {})),
             allow_without_identity=tuple(args.get("allowWithoutIdentity", ())),
             owners=tuple(args.get("owners") or (administrator,)),

@@ -34,7 +34,7 @@ def capture_fault(capture: Mapping[str, Any]) -> str | None:
     return None
 
 
-def normalised(capture: CaptureArgs) -> dict[str, Any]:
+def normalised(capture: CaptureArgs) -> CaptureArgs:
     """The same capture set, sorted and without repetitions: the order of a list means nothing."""
     if capture.get("tables"):
         return {

@@ -10,7 +10,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database import ledger, needs_snapshot, tables
-from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
+from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -165,9 +165,9 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "database": database,
             "name": publication,
             "role": role,
-            "capture": pack(normalised(capture)),
+            "capture": pack(capture),
             "ownTables": [str(table) for table in own_tables],
-            "fullIdentity": pack(normalised(full_identity) if full_identity else {}),
+            "fullIdentity": pack(full_identity or {}),
             "identityIndexes": pack(dict(sorted((identity_indexes or {}).items()))),
             "allowWithoutIdentity": pack(sorted(set(allow_without_identity))),
             "slot": slot,
@@ -177,7 +177,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         for key in ("columns", "rowFilters"):
             props[key] = pack(props[key])
         if also_full:
-            props["alsoFull"] = pack([normalised(capture) for capture in also_full])
+            props["alsoFull"] = pack(list(also_full))
         if also_indexes:
             props["alsoIndexes"] = pack(dict(sorted(also_indexes.items())))
         super().__init__(PublicationProvider(), resource_name, props, opts)

@@ -14,7 +14,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database import former_identities, identity_index, tables
-from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
+from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -111,7 +111,7 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         props = {
             "connection": connection_props(connection),
             "database": database,
-            "captures": pack([normalised(capture) for capture in captures]),
+            "captures": pack(list(captures)),
             "indexes": pack(dict(sorted(indexes.items()))),
             "ownTables": [str(table) for table in own_tables],
         }

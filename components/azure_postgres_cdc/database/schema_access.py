@@ -16,7 +16,7 @@ import pulumi
 from pulumi.dynamic import Resource
 
 from azure_postgres_cdc.database import own_schemas, privileges, renaming, tables
-from azure_postgres_cdc.database.capture import CaptureArgs, normalised, resolve
+from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -170,7 +170,7 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
             "ownSchemas": sorted(access.own_schemas),
             "connect": True,
             "readOnly": access.read_only,
-            "captures": pack([normalised(capture) for capture in access.captures]),
+            "captures": pack(list(access.captures)),
             "owners": sorted(access.owners),
             "discoverOwners": access.discover_owners,
             "create": access.create,
