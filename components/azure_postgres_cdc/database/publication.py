@@ -56,7 +56,7 @@ class PublicationProvider(CdcProvider):
         *("alsoFull", "alsoIndexes"),
         *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
-        *("toSnapshot", "needsSnapshot"),
+        *("toSnapshot", "needsSnapshot", "attached"),
     )
 
     def resolve(self, olds: Props, news: Props) -> Props:

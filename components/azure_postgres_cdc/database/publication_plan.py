@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import cast
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database import ledger, needs_snapshot, publication_report, tables
+from azure_postgres_cdc.database import (
+    attached_partitions,
+    ledger,
+    needs_snapshot,
+    publication_report,
+    tables,
+)
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
@@ -50,7 +56,11 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     if olds and found:
         done = _to_do(connection, olds, news, found, wanted, captured)
     else:
-        done = {"toRepair": [], "toSnapshot": _unknown(connection, news, found, wanted, captured)}
+        done = {
+            "toRepair": [],
+            "toSnapshot": _unknown(connection, news, found, wanted, captured),
+            **_attached(attached_partitions.find(connection, news["name"], captured)),
+        }
     for line in lines:
         note(line)
     return news | done
@@ -193,7 +203,10 @@ def _to_do(
         new = needs_snapshot.newly_published(captured, known, found, wanted)
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
-    recorded = ledger.read(connection, name).needs_snapshot
+    attached = attached_partitions.find(connection, name, captured)
+    seen = attached_partitions.new_among(attached or (), olds.get("attached"))
+    brought = attached_partitions.brought_rows(connection, seen)
+    recorded = ledger.read(connection, name).needs_snapshot | brought
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
     open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
@@ -202,4 +215,12 @@ def _to_do(
     warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
     unreadable = tables.unreadable(connection, captured, news["role"])
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
-    return {"toRepair": sorted(repair), "toSnapshot": texts(needed)}
+    done = {"toRepair": sorted(repair), "toSnapshot": texts(needed)}
+    # What was attached and brought nothing along need not be remembered, nor changed for.
+    is_kept = "attached" in olds and not brought and attached is not None
+    return done | ({"attached": olds["attached"]} if is_kept else _attached(attached))
+
+
+def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:
+    """What the next `up` has to know: nothing where no captured table is partitioned."""
+    return {} if found is None else {"attached": [item.key for item in found]}
