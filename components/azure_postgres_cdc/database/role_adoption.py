@@ -24,11 +24,24 @@ SELECT r.rolname, r.rolcanlogin, r.rolreplication,
                           CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END], NULL),
        ARRAY(SELECT pg_get_userbyid(m.roleid)::text FROM pg_auth_members m
              WHERE m.member = r.oid ORDER BY 1),
+       r.rolinherit, r.rolconnlimit,
+       CASE WHEN r.rolvaliduntil < 'infinity' THEN r.rolvaliduntil::text ELSE '' END,
+       ARRAY(SELECT entry FROM unnest(r.rolconfig) entry
+             WHERE split_part(entry, '=', 1) = ANY(%s) AND entry NOT LIKE '%%=0' ORDER BY 1),
        me.rolsuper OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
            OR NOT %s AND me.rolcreaterole AND NOT r.rolsuper
 FROM pg_roles r, pg_roles me
 WHERE r.rolname = ANY(%s) AND me.rolname = current_user ORDER BY 1
 """
+
+
+_NO_LIMIT = -1
+_LOCKED_OUT = (
+    "gets the stack's password, without which its connector is locked out (give its own as "
+    "connectorPassword to keep it)"
+)
+# Of a role's settings, those that pulumi-postgresql knows, and takes away where none is declared.
+_SETTINGS = ["idle_in_transaction_session_timeout", "role", "search_path", "statement_timeout"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +54,11 @@ class _Found:
     flags: Sequence[str]
     """Those that none of the roles has, but for BYPASSRLS where that is asked for."""
     memberships: Sequence[str]
+    inherits: bool
+    connection_limit: int
+    valid_until: str
+    """Empty where it is for ever."""
+    settings: Sequence[str]
     may_be_changed: bool
 
 
@@ -50,23 +68,32 @@ def announce(
     logins: Collection[str],
     *,
     bypass_rls: bool,
+    connection_limit: int,
 ) -> None:
     """List the roles that are there, and what will be brought in line.
 
     `memberships`: the roles to be, each with those that it is to be a member of. `bypass_rls`:
-    whether the logins keep BYPASSRLS. Raises a CdcError where the administrator may not change one
-    of them.
+    whether the logins keep BYPASSRLS. `connection_limit`: what the logins get; -1 for none. Raises
+    a CdcError where the administrator may not change one of them.
     """
     by_admin_option = capabilities.has(
         "CREATEROLE only with the ADMIN option", connection.info.server_version
     )
-    found = [_Found(*row) for row in rows(connection, _FIND, by_admin_option, [*memberships])]
+    parameters = _SETTINGS, by_admin_option, [*memberships]
+    found = [_Found(*row) for row in rows(connection, _FIND, *parameters)]
     _check_changeable(connection, found)
     for role in found:
         is_login = role.name in logins
         kept = {"BYPASSRLS"} if is_login and bypass_rls else set()
         lost = [flag for flag in role.flags if flag not in kept]
-        differences = "; ".join(_differences(role, memberships[role.name], lost, is_login=is_login))
+        limit = connection_limit if is_login else _NO_LIMIT
+        differences = "; ".join(
+            [
+                *_differences(role, memberships[role.name], lost, is_login=is_login),
+                *_other_differences(role, limit),
+                *([_LOCKED_OUT] if is_login else []),
+            ]
+        )
         changes = f"; brought in line: {differences}" if differences else ""
         kind = "login" if is_login else "role"
         note(f"{kind} {quoted(role.name)} is there already, and is adopted{changes}")
@@ -98,8 +125,15 @@ def _differences(
         yield f"becomes a member of {listed(map(quoted, lacking))}"
     if beyond := sorted(set(role.memberships).difference(memberships)):
         yield f"is no longer a member of {listed(map(quoted, beyond))}"
-    if is_login:
-        yield (
-            "gets the stack's password, without which its connector is locked out (give its own as "
-            "connectorPassword to keep it)"
-        )
+
+
+def _other_differences(role: _Found, limit: int) -> Iterator[str]:
+    if not role.inherits:
+        yield "gets INHERIT"
+    if role.connection_limit != limit:
+        spelt = "no limit" if limit == _NO_LIMIT else limit
+        yield f"its connection limit of {role.connection_limit} becomes {spelt}"
+    if role.valid_until:
+        yield f"its password is valid for ever, no longer until {role.valid_until}"
+    if role.settings:
+        yield f"loses the setting {listed(role.settings)}"
