@@ -22,10 +22,9 @@ from azure_postgres_cdc.database.membership import (
 )
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
+from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, listed, quoted
 
 CONNECT = "CONNECT"
-_OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
 
 # The role's own grant, whatever PUBLIC has; the database's owner may give it, or a member of him.
 _CONNECT = """
@@ -335,7 +334,7 @@ def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:
 def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
     """The tables that a query finds in the schemas that the role reads in, with their owners."""
     text = query.format(is_closed=tables.IS_CLOSED)
-    own = _OWN_TABLES, sorted(access.writes)
+    own = [*CONNECTORS_TABLES], sorted(access.writes)
     found = rows(connection, text, access.role, access.looked_at, *own)
     return {TableName(schema, name): owner for schema, name, owner in found}
 

@@ -20,31 +20,16 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.database.membership import acting_for, who_may_create
 from azure_postgres_cdc.database.publication_adoption import check_adoption
-from azure_postgres_cdc.database.publication_catalog import (
-    ALL_TABLES,
-    IN_SCHEMAS,
-    LISTED,
-    Definition,
-    by_table,
-    find,
-    parsed,
-)
+from azure_postgres_cdc.database.publication_catalog import Definition, by_table, find, parsed
 from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
+from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted
 from azure_postgres_cdc.publication_options import PublicationOptions
-
-_NOT_ALLOWED = {
-    ALL_TABLES: "FOR ALL TABLES needs a superuser here: capture `schemas` or `tables` instead",
-    IN_SCHEMAS: "FOR TABLES IN SCHEMA needs a superuser here: leave tablesInSchema out, "
-    "so that the module lists the schemas' tables at each up",
-    LISTED: "run up as the owner of the publication and of each of the tables, or as a "
-    "member of the owner",
-}
 
 
 class PublicationProvider(CdcProvider):
@@ -115,7 +100,8 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(props))
             needs = ledger.read(connection, props["name"]).needs_snapshot
-            return props | found.properties(connection) | {"needsSnapshot": needs}
+            own = parsed(props["ownTables"])
+            return props | found.properties(connection, own) | {"needsSnapshot": needs}
 
     def remove(self, props: Props) -> None:
         """The publication is dropped. It is protected: `pulumi state unprotect` first."""
@@ -139,7 +125,8 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     """
 
     tables: pulumi.Output[str]
-    """What is published, as in SQL, the connector's own tables among it: a packed list."""
+    """What is published, as in SQL, the connector's own tables among it: a packed list. Of FOR ALL
+    TABLES, what there is at the moment."""
 
     def __init__(
         self,
@@ -229,4 +216,4 @@ def _recorded(connection: Connection, props: Props) -> dict[str, int]:
 
 
 def _explained(what: str, wanted: Definition) -> AbstractContextManager[None]:
-    return explained(what, {"42501": _NOT_ALLOWED[wanted.kind]})
+    return explained(what, {"42501": NOT_ALLOWED[wanted.kind]})

@@ -23,7 +23,7 @@ from azure_postgres_cdc.database.publication_catalog import (
 from azure_postgres_cdc.database.publication_coverage import check_coverage
 from azure_postgres_cdc.database.publication_difference import drift
 from azure_postgres_cdc.database.publication_replacement import needs_replacement
-from azure_postgres_cdc.database.publication_trial import try_out
+from azure_postgres_cdc.database.publication_trial import check_kind, try_out
 from azure_postgres_cdc.dynamic import Props, note, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -45,6 +45,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)
+    check_kind(connection, news["name"], found, wanted)
     _check_writes(connection, news, wanted, captured)
     lines = publication_report.unpublished(connection, news["name"], _capture(news), found, wanted)
     if olds and found:
@@ -90,7 +91,7 @@ def _definition(
     via_root = capabilities.has("publish_via_partition_root", version)
     settled = {
         "allTables": all_tables,
-        "tables": [] if all_tables else texts({*captured, *parsed(news["ownTables"])}),
+        "tables": texts({*captured, *parsed(news["ownTables"])}),
         "schemas": schemas,
         "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
         "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
