@@ -20,7 +20,13 @@ from azure_postgres_cdc.database.connection import (
 )
 from azure_postgres_cdc.database.membership import acting_for, who_may_create
 from azure_postgres_cdc.database.publication_adoption import check_adoption
-from azure_postgres_cdc.database.publication_catalog import Definition, by_table, find, parsed
+from azure_postgres_cdc.database.publication_catalog import (
+    Definition,
+    by_table,
+    find,
+    owner_of,
+    parsed,
+)
 from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
@@ -59,7 +65,7 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            owners = _owners(connection, props, captured)
+            owners = [*_owners(connection, props, captured), *owner_of(connection, name)]
             with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
@@ -84,14 +90,15 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(news))
             captured = _captured(connection, news)
-            with acting_for(connection, _owners(connection, news, captured)):
+            owners = [*_owners(connection, news, captured), *owner_of(connection, name)]
+            with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if needs_replacement(connection, news, found, wanted):
                     replace(connection, name, wanted, filters)
                 else:
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, news["role"], captured)
-            needs = _recorded(connection, news)
+                needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
     def look(self, props: Props) -> Props:
@@ -109,6 +116,7 @@ class PublicationProvider(CdcProvider):
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop publication {quoted(name)}"),
+            acting_for(connection, owner_of(connection, name)),
         ):
             connection.execute(
                 sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(name))

@@ -19,6 +19,7 @@ LISTED = "listed tables"
 
 # As JSON, because not every version has every column.
 _FIND = "SELECT to_jsonb(p) FROM pg_publication p WHERE pubname = %s"
+_OWNER = "SELECT pg_get_userbyid(pubowner) FROM pg_publication WHERE pubname = %s"
 _MEMBERS = """
 FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -131,6 +132,11 @@ def find(connection: Connection, name: str) -> Definition | None:
         via_partition_root=row.get("pubviaroot", False),
         generated_columns="stored" if row.get("pubgencols") == "s" else "none",
     )
+
+
+def owner_of(connection: Connection, name: str) -> list[str]:
+    """The role that may change a publication; nobody where there is none."""
+    return rows(connection, _OWNER, name)
 
 
 def texts(names: Iterable[TableName]) -> list[str]:

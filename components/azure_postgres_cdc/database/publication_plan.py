@@ -10,13 +10,19 @@ from azure_postgres_cdc.database import ledger, needs_snapshot, publication_repo
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
-from azure_postgres_cdc.database.membership import acting_for, check_may_create
+from azure_postgres_cdc.database.membership import (
+    acting_for,
+    check_may_create,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.database.publication_adoption import announce, check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     Definition,
     by_table,
     column_lists,
     find,
+    owner_of,
     parsed,
     texts,
 )
@@ -155,6 +161,17 @@ def _check_writes(
     check_coverage(connection, captured, wanted, used, full.difference(indexes), indexes)
 
 
+def _check_owner(connection: Connection, name: str) -> None:
+    """Raise a CdcError where the administrator may change nothing in the publication."""
+    for owner in set(owner_of(connection, name)).difference(within_reach(connection)):
+        raise CdcError(
+            f"publication {quoted(name)} belongs to {quoted(owner)}, and the administrator may not "
+            f"change it. Remedy: have a role that may run: {statement_for(connection, owner)}; or "
+            f"ALTER PUBLICATION {quoted(name)} OWNER TO {quoted(connection.info.user)}; then run "
+            "pulumi up again"
+        )
+
+
 def _unknown(
     connection: Connection,
     news: Props,
@@ -171,6 +188,8 @@ def _unknown(
             warn([needs_snapshot.warning(name, needed)])
         return texts(needed)
     check_adoption(connection, news, found, wanted, captured)
+    if found != wanted:
+        _check_owner(connection, name)
     announce(news, found, wanted)
     return sorted(ledger.read(connection, name).needs_snapshot)
 
@@ -198,6 +217,8 @@ def _to_do(
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
     open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
+    if found != wanted or set(texts(needed)) != set(recorded):
+        _check_owner(connection, name)
     if needed:
         warn([needs_snapshot.warning(name, needed)])
     warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
