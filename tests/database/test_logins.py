@@ -93,6 +93,18 @@ def test_group_role_of_a_former_login_stays_as_long_as_that(shop: Shop, user: st
         shop.run(f"DROP ROLE {group}")
 
 
+def test_group_role_of_a_connector_that_is_taken_out_goes(shop: Shop, user: str) -> None:
+    group = f"group_{shop.name}"
+    shop.run(f"CREATE ROLE {group}", f"GRANT {group} TO {user}")
+    try:
+        memberships = {user: [group], group: [], "first": []}
+        managed = logins(shop, user, "first", memberships=memberships)
+        managed.up()
+        managed.up(users=["first"], formerUsers=[user], memberships={"first": []})
+    finally:
+        shop.run(f"DROP ROLE {group}")
+
+
 def test_login_with_replication_that_nobody_here_may_make_is_told_in_the_preview(
     shop: Shop,
 ) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from psycopg import sql
 from tests.database.publication_support import SIGNAL, exists, listed, make_tables, publication
 from tests.database.test_slot import reader
 
@@ -26,15 +24,6 @@ ROOT_OFF = "publish_via_partition_root false of streamkap_pub"
 @pytest.fixture
 def tables(shop: Shop) -> None:
     make_tables(shop)
-
-
-@pytest.fixture
-def superuser(shop: Shop) -> Iterator[None]:
-    """On Azure the administrator may be allowed what needs a superuser elsewhere."""
-    role = sql.Identifier(shop.server.admin_user)
-    shop.run(sql.SQL("ALTER ROLE {} SUPERUSER").format(role), superuser=True)
-    yield
-    shop.run(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(role), superuser=True)
 
 
 @pytest.fixture

@@ -260,7 +260,12 @@ def _refuse_to_drop(olds: Props, news: Props) -> None:
 
 
 def _refuse_to_strand(connection: Connection, olds: Props, news: Props) -> None:
-    """A former login keeps its privileges, which are those of its group role."""
+    """A former login keeps its privileges, which are those of its group role.
+
+    But for one whose connector was taken out: its grants, publication and slot go with it.
+    """
+    if len(news["users"]) < len(olds.get("users", ())):
+        return
     former = list(news["formerUsers"])
     kept = {*news["memberships"], *olds.get("users", ()), *former}
     dropped = set(olds.get("memberships", ())) - kept
