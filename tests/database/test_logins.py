@@ -80,7 +80,7 @@ def test_group_role_of_a_former_login_stays_as_long_as_that(shop: Shop, user: st
     try:
         managed = logins(shop, user, memberships={user: [group], group: []})
         managed.up()
-        other = {"users": ["first"], "memberships": {"first": ["other_role"], "other_role": []}}
+        other = {"users": ["first"], "memberships": {"first": ["later"], "later": []}}
         assert managed.refusal(**other, formerUsers=[user]) == (
             f"the role {group} is no longer named: it would be dropped, and the former login "
             f"{user}, which is in it, cut off. Remedy: keep the role until {user} is out of "
@@ -298,6 +298,43 @@ def test_flags_that_an_adopted_role_loses_are_listed(
     if shop.server.major >= 16:
         logins(shop, user, bypassRls=True).check()
         assert "brought in line: loses CREATEDB; gets" in capfd.readouterr().err
+
+
+def test_login_that_a_stack_gets_later_is_adopted_as_the_first_ones(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = logins(shop, "first")
+    managed.up()
+    more = {"users": ["first", user], "memberships": {"first": [], user: []}}
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = '1h'")
+    assert "on which pulumi-postgresql fails" in managed.refusal(**more)
+    shop.run(f"ALTER ROLE {user} RESET statement_timeout")
+    capfd.readouterr()
+    managed.up(**more)
+    assert f"login {user} is there already, and is adopted; brought" in capfd.readouterr().err
+    assert managed.up() == []
+    assert capfd.readouterr().err == ""
+
+
+def test_roles_that_another_administrator_may_not_change_are_told(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if shop.server.major < 16:
+        pytest.skip("CREATEROLE is enough there")
+    managed = logins(shop, user)
+    managed.up()
+    shop.run(f"REVOKE {user} FROM cdc_admin", superuser=True)
+    managed.inputs["connection"] = managed.inputs["connection"] | {"user": "another"}
+    capfd.readouterr()
+    managed.up()
+    assert capfd.readouterr().err == (
+        f"warning: the role {user} is there already, made by another one, and the administrator "
+        f"cdc_admin may not change it. Remedy: have a role that may run: GRANT {user} TO "
+        "cdc_admin WITH ADMIN OPTION\n"
+    )
+    assert managed.up() == []
+    assert capfd.readouterr().err == ""
+    shop.run(f"DROP ROLE {user}", superuser=True)
 
 
 def test_everything_else_that_an_adopted_role_loses_is_listed(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pulumi
@@ -75,15 +75,18 @@ class ConnectorLoginsProvider(ConvergingProvider):
             _refuse_strangers(connection, olds, news)
             _refuse_to_strand(connection, olds, news)
             _check_read_all_data(connection, news["memberships"])
-            if not olds:
+            if new := _new(olds, news):
                 role_adoption.announce(
                     connection,
-                    news["memberships"],
+                    new,
                     news["users"],
                     bypass_rls=news["bypassRls"],
                     connection_limit=int(news.get("connectionLimit", NO_LIMIT)),
                 )
-            _tell_of_unreadable(found.unreadable, is_known=bool(olds))
+            if olds and olds["connection"]["user"] != news["connection"]["user"]:
+                text = role_adoption.out_of_reach(connection, news["memberships"])
+                warn([text] if text else [])
+            _tell_of_unreadable(found.unreadable, new)
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
@@ -367,7 +370,16 @@ def _try_to_make_roles(connection: Connection, props: Props, found: _Roles) -> N
             raise CdcError(refusals[flag]) from None
 
 
-def _tell_of_unreadable(settings: Sequence[str], *, is_known: bool) -> None:
+def _new(olds: Props, news: Props) -> dict[str, Sequence[str]]:
+    """The roles that the stack does not know yet, each with those that it is to be a member of."""
+    if olds and "memberships" not in olds:
+        return {}  # an earlier version's state
+    keys = ("memberships", "users", "formerUsers")
+    known = {name for key in keys for name in olds.get(key, ())}
+    return {name: groups for name, groups in news["memberships"].items() if name not in known}
+
+
+def _tell_of_unreadable(settings: Sequence[str], new: Container[str]) -> None:
     """Adopting such a role would stop half-way; one of the stack's own stops the next refresh.
 
     What is set for one database only is none of pulumi-postgresql's.
@@ -382,6 +394,6 @@ def _tell_of_unreadable(settings: Sequence[str], *, is_known: bool) -> None:
         f"{quoted(role)} RESET {name}; and ALTER ROLE {quoted(role)} IN DATABASE … SET {name} = "
         f"'{value}' where it is wanted"
     )
-    if not is_known:
+    if any(setting.rpartition(" ")[0] in new for setting in settings):
         raise CdcError(text)
     warn([text])

@@ -7,7 +7,7 @@ is refused.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
@@ -76,12 +76,9 @@ def announce(
     whether the logins keep BYPASSRLS. `connection_limit`: what the logins get; -1 for none. Raises
     a CdcError where the administrator may not change one of them.
     """
-    by_admin_option = capabilities.has(
-        "CREATEROLE only with the ADMIN option", connection.info.server_version
-    )
-    parameters = _SETTINGS, by_admin_option, [*memberships]
-    found = [_Found(*row) for row in rows(connection, _FIND, *parameters)]
-    _check_changeable(connection, found)
+    found = _find(connection, memberships)
+    if closed := _closed(connection, found, "; or choose other names (server.user, server.role)"):
+        raise CdcError(closed)
     for role in found:
         is_login = role.name in logins
         kept = {"BYPASSRLS"} if is_login and bypass_rls else set()
@@ -99,18 +96,28 @@ def announce(
         note(f"{kind} {quoted(role.name)} is there already, and is adopted{changes}")
 
 
-def _check_changeable(connection: Connection, found: Sequence[_Found]) -> None:
+def out_of_reach(connection: Connection, names: Iterable[str]) -> str:
+    """What is said of the stack's own roles that its administrator may not change; or nothing."""
+    return _closed(connection, _find(connection, names))
+
+
+def _find(connection: Connection, names: Iterable[str]) -> list[_Found]:
+    by_admin_option = capabilities.has(
+        "CREATEROLE only with the ADMIN option", connection.info.server_version
+    )
+    found = rows(connection, _FIND, _SETTINGS, by_admin_option, [*names])
+    return [_Found(*row) for row in found]
+
+
+def _closed(connection: Connection, found: Sequence[_Found], otherwise: str = "") -> str:
     closed = [quoted(role.name) for role in found if not role.may_be_changed]
-    if closed:
-        administrator = quoted(connection.info.user)
-        statements = "; ".join(
-            f"GRANT {name} TO {administrator} WITH ADMIN OPTION" for name in closed
-        )
-        raise CdcError(
-            f"the role {listed(closed)} is there already, made by another one, and the "
-            f"administrator {administrator} may not change it. Remedy: have a role that may run: "
-            f"{statements}; or choose other names (server.user, server.role)"
-        )
+    administrator = quoted(connection.info.user)
+    statements = "; ".join(f"GRANT {name} TO {administrator} WITH ADMIN OPTION" for name in closed)
+    return statements and (
+        f"the role {listed(closed)} is there already, made by another one, and the "
+        f"administrator {administrator} may not change it. Remedy: have a role that may run: "
+        f"{statements}{otherwise}"
+    )
 
 
 def _differences(
