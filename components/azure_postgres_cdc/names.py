@@ -13,6 +13,7 @@ from azure_postgres_cdc.driver import sql
 # The names of the page. The connector recognises the two tables by these names only.
 SIGNAL_TABLE = "streamkap_signal"
 HEARTBEAT_TABLE = "streamkap_heartbeat"
+CONNECTORS_TABLES = (SIGNAL_TABLE, HEARTBEAT_TABLE)
 DEFAULT_SCHEMA = "streamkap"
 DEFAULT_ROLE = "streamkap_role"
 DEFAULT_USER = "streamkap_user"

@@ -230,3 +230,12 @@ def shop(server: EmbeddedPostgres) -> Iterator[Shop]:
             [name],
         )
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+
+
+@pytest.fixture
+def superuser(shop: Shop) -> Iterator[None]:
+    """On Azure the administrator may be allowed what needs a superuser elsewhere."""
+    role = sql.Identifier(shop.server.admin_user)
+    shop.run(sql.SQL("ALTER ROLE {} SUPERUSER").format(role), superuser=True)
+    yield
+    shop.run(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(role), superuser=True)

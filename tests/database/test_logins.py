@@ -22,6 +22,15 @@ def user(shop: Shop) -> Iterator[str]:
     shop.run(f"DROP ROLE IF EXISTS {name}")
 
 
+@pytest.fixture(autouse=True)
+def made_by_a_superuser(shop: Shop) -> Iterator[None]:
+    """Before 16, plain PostgreSQL lets nobody else make a login with REPLICATION."""
+    if shop.server.major < 16:
+        shop.run("CREATE ROLE first LOGIN", "CREATE ROLE second LOGIN", superuser=True)
+    yield
+    shop.run("DROP ROLE IF EXISTS first", "DROP ROLE IF EXISTS second", superuser=True)
+
+
 def logins(shop: Shop, *users: str, **inputs: Any) -> Managed:
     memberships = inputs.pop("memberships", {user: [] for user in users})
     defaults = {
@@ -64,6 +73,80 @@ def test_former_login_that_is_nowhere_is_refused(shop: Shop, user: str) -> None:
     logins(shop, "first", formerUsers=[user]).up()
 
 
+def test_group_role_of_a_former_login_stays_as_long_as_that(shop: Shop, user: str) -> None:
+    """It would keep its password, and lose every privilege that it has."""
+    group = f"group_{shop.name}"
+    shop.run(f"CREATE ROLE {group}", f"GRANT {group} TO {user}")
+    try:
+        managed = logins(shop, user, memberships={user: [group], group: []})
+        managed.up()
+        other = {"users": ["first"], "memberships": {"first": ["later"], "later": []}}
+        assert managed.refusal(**other, formerUsers=[user]) == (
+            f"the role {group} is no longer named: it would be dropped, and the former login "
+            f"{user}, which is in it, cut off. Remedy: keep the role until {user} is out of "
+            "server.formerUsers"
+        )
+        managed.up(users=["first"], formerUsers=[user], memberships={"first": [group], group: []})
+        managed.up(formerUsers=[])
+        managed.up(**other)
+    finally:
+        shop.run(f"DROP ROLE {group}")
+
+
+def test_group_role_of_a_connector_that_is_taken_out_goes(shop: Shop, user: str) -> None:
+    group = f"group_{shop.name}"
+    shop.run(f"CREATE ROLE {group}", f"GRANT {group} TO {user}")
+    try:
+        memberships = {user: [group], group: [], "first": []}
+        managed = logins(shop, user, "first", memberships=memberships)
+        managed.up()
+        managed.up(users=["first"], formerUsers=[user], memberships={"first": []})
+    finally:
+        shop.run(f"DROP ROLE {group}")
+
+
+def test_login_with_replication_that_nobody_here_may_make_is_told_in_the_preview(
+    shop: Shop,
+) -> None:
+    managed = logins(shop, "third")
+    if shop.server.major < 16:
+        assert managed.refusal() == (
+            "the administrator cdc_admin may make no login with REPLICATION, which PostgreSQL "
+            "before 16 leaves to superusers where it is not Azure's. Remedy: let a superuser be "
+            "the administrator (connection.user)"
+        )
+        return
+    managed.check()
+    shop.run("ALTER ROLE cdc_admin NOREPLICATION", superuser=True)
+    try:
+        assert "cdc_admin lacks REPLICATION, without which it can neither" in managed.refusal()
+    finally:
+        shop.run("ALTER ROLE cdc_admin REPLICATION", superuser=True)
+
+
+def test_setting_that_the_plugin_cannot_read_is_told_before_it_stops_there(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    expected = (
+        "a role has a setting that is no whole number of milliseconds, on which pulumi-postgresql "
+        f"fails when it reads the role: {user} statement_timeout=1h. Remedy: as with this one, "
+        f"ALTER ROLE {user} RESET statement_timeout; and ALTER ROLE {user} IN DATABASE … SET "
+        "statement_timeout = '1h' where it is wanted"
+    )
+    managed = logins(shop, user)
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = '1h'")
+    assert managed.refusal() == expected
+    shop.run(f"ALTER ROLE {user} RESET statement_timeout")
+    managed.up()
+    shop.run(
+        f"ALTER ROLE {user} SET statement_timeout = '1h'",
+        f"ALTER ROLE {user} SET idle_in_transaction_session_timeout = 1000",
+    )
+    capfd.readouterr()
+    assert managed.up() == []
+    assert f"warning: {expected}\n" in capfd.readouterr().err
+
+
 def test_bypassrls_needs_16_and_an_administrator_that_may_give_it(shop: Shop) -> None:
     managed = logins(shop, "first", bypassRls=True)
     if shop.server.major < 16:
@@ -89,7 +172,7 @@ def test_administrator_that_may_make_no_role_is_told_before_anything_is_done(
 ) -> None:
     shop.run("ALTER ROLE cdc_admin NOCREATEROLE", superuser=True)
     try:
-        assert logins(shop, "first", user).refusal() == (
+        assert logins(shop, "third", user).refusal() == (
             "the administrator cdc_admin may make no roles. Remedy: have a superuser run: ALTER "
             "ROLE cdc_admin CREATEROLE"
         )
@@ -215,6 +298,63 @@ def test_flags_that_an_adopted_role_loses_are_listed(
     if shop.server.major >= 16:
         logins(shop, user, bypassRls=True).check()
         assert "brought in line: loses CREATEDB; gets" in capfd.readouterr().err
+
+
+def test_login_that_a_stack_gets_later_is_adopted_as_the_first_ones(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    managed = logins(shop, "first")
+    managed.up()
+    more = {"users": ["first", user], "memberships": {"first": [], user: []}}
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = '1h'")
+    assert "on which pulumi-postgresql fails" in managed.refusal(**more)
+    shop.run(f"ALTER ROLE {user} RESET statement_timeout")
+    capfd.readouterr()
+    managed.up(**more)
+    assert f"login {user} is there already, and is adopted; brought" in capfd.readouterr().err
+    assert managed.up() == []
+    assert capfd.readouterr().err == ""
+
+
+def test_roles_that_another_administrator_may_not_change_are_told(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if shop.server.major < 16:
+        pytest.skip("CREATEROLE is enough there")
+    managed = logins(shop, user)
+    managed.up()
+    shop.run(f"REVOKE {user} FROM cdc_admin", superuser=True)
+    managed.inputs["connection"] = managed.inputs["connection"] | {"user": "another"}
+    capfd.readouterr()
+    managed.up()
+    assert capfd.readouterr().err == (
+        f"warning: the role {user} is there already, made by another one, and the administrator "
+        f"cdc_admin may not change it. Remedy: have a role that may run: GRANT {user} TO "
+        "cdc_admin WITH ADMIN OPTION\n"
+    )
+    assert managed.up() == []
+    assert capfd.readouterr().err == ""
+    shop.run(f"DROP ROLE {user}", superuser=True)
+
+
+def test_everything_else_that_an_adopted_role_loses_is_listed(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(
+        f"ALTER ROLE {user} NOINHERIT CONNECTION LIMIT 5 VALID UNTIL '2030-01-01 00:00+00'",
+        f"ALTER ROLE {user} SET search_path = shop, public",
+        f"ALTER ROLE {user} SET statement_timeout = 0",
+        f"ALTER ROLE {user} SET work_mem = '8MB'",
+    )
+    logins(shop, user).check()
+    told = capfd.readouterr().err
+    assert (
+        "gets REPLICATION; gets INHERIT; its connection limit of 5 becomes no limit; its password "
+        "is valid for ever, no longer until 20"
+    ) in told
+    assert "; loses the setting search_path=shop, public; gets the stack's password" in told
+    logins(shop, user, connectionLimit=5).check()
+    assert "connection limit" not in capfd.readouterr().err
 
 
 def test_role_that_the_administrator_may_not_change_is_refused_before_anything_is(

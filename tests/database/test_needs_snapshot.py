@@ -262,6 +262,7 @@ def test_read_only_connector_has_no_signals(shop: Shop) -> None:
 # What is not published
 
 
+@pytest.mark.usefixtures("superuser")
 def test_what_a_captured_schema_holds_beside_is_named(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -292,6 +293,7 @@ def test_what_a_captured_schema_holds_beside_is_named(
     assert warnings(by_name, capsys) == f"{line}public.f (foreign), public.p, public.u (unlogged)\n"
 
 
+@pytest.mark.usefixtures("superuser")
 def test_partition_whose_root_is_in_another_schema_is_told(
     shop: Shop, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -114,6 +114,43 @@ def test_owner_that_has_gone_out_of_reach_keeps_what_it_shares(shop: Shop, app: 
     assert can_read(shop, "sales.later")
 
 
+def test_what_another_administrator_may_not_revoke_stays_and_is_told(
+    shop: Shop, app: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A stack that goes on with another login, such as one from Microsoft Entra."""
+    if shop.server.major < 16:
+        pytest.skip("before 16, CREATEROLE is enough to act for anybody")
+    shop.run("CREATE SCHEMA other")
+    shop.run(f"ALTER SCHEMA sales OWNER TO {app}", superuser=True)
+    managed = access(shop, "sales", "other", owners=[app, shop.server.admin_user])
+    managed.up()
+    shop.run(
+        f"REVOKE {app} FROM {shop.server.admin_user}",
+        f"REVOKE ALL ON SCHEMA sales FROM {shop.server.admin_user}",
+        superuser=True,
+    )
+    capfd.readouterr()
+    managed.up(schemas=["other"], owners=[shop.server.admin_user])
+    told = capfd.readouterr().err
+    assert (
+        f"warning: what {ROLE} may do with what belongs to {app} stays: the administrator may not "
+        f"revoke it. Remedy: as a superuser or {app}, in database {shop.name}: REVOKE CREATE ON "
+        f'SCHEMA "sales" FROM "{ROLE}"; REVOKE USAGE ON SCHEMA "sales" FROM "{ROLE}"; ALTER '
+        f'DEFAULT PRIVILEGES FOR ROLE "{app}" IN SCHEMA "other", "sales" REVOKE SELECT ON '
+        f'TABLES  FROM "{ROLE}"'
+    ) in told
+    assert default_grants(shop) == [
+        (app, "other", ROLE, "SELECT"),
+        (app, "sales", ROLE, "SELECT"),
+        (shop.server.admin_user, "other", ROLE, "SELECT"),
+    ]
+    assert may(shop, "sales") == (True, True)
+    assert managed.up() == managed.refresh() == []
+    assert capfd.readouterr().err == ""
+    managed.destroy()
+    assert "has something left in database" in capfd.readouterr().err
+
+
 def test_schema_of_such_an_owner_is_granted_too(shop: Shop, app: str) -> None:
     shop.run(f"ALTER SCHEMA sales OWNER TO {app}", superuser=True)
     before = shop.rows("SELECT * FROM pg_auth_members ORDER BY 1")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.database.publication_support import SIGNAL, exists, listed, make_tables, publication
 
+from azure_postgres_cdc.dynamic import unpack
+
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
 
@@ -22,8 +24,8 @@ def tables(shop: Shop) -> None:
 @pytest.mark.usefixtures("tables")
 def test_all_tables_need_a_superuser_and_say_so(shop: Shop) -> None:
     managed = publication(shop, {"allTables": True})
-    text = managed.failure(managed.up)
-    assert text.startswith("cannot create publication streamkap_pub: ")
+    text = managed.refusal()
+    assert text.startswith("cannot publish streamkap_pub: ")
     assert "must be superuser to create FOR ALL TABLES publication [42501]" in text
     assert "Remedy: FOR ALL TABLES needs a superuser here: capture `schemas` or `tables`" in text
     assert not exists(shop)
@@ -40,8 +42,12 @@ def test_all_tables_made_by_a_superuser_is_adopted(shop: Shop) -> None:
     assert managed.outputs["allTables"] is True
     assert managed.refresh() == []
     shop.run("CREATE TABLE public.later (id int PRIMARY KEY)")
-    assert managed.preview() == []
     assert "public.later" in shop.published()
+    assert managed.up() == ["tables"]  # for the connector's form
+    assert unpack(managed.outputs["tables"]) == [
+        *("public.a", "public.b", "public.c", "public.later", SIGNAL)
+    ]
+    assert managed.refresh() == []
 
 
 # Adoption
@@ -183,8 +189,8 @@ def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
     shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
     shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
     shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True)
-    assert managed.refresh() == ["schemas", "tables"]
-    assert managed.up() == ["schemas", "tables", "toRepair"]
+    assert managed.refresh() == ["schemas"]
+    assert managed.up() == ["schemas", "toRepair"]
     assert shop.published() == ["public.a"]
 
 
@@ -244,3 +250,45 @@ def test_state_of_an_earlier_version_goes_on(shop: Shop, by_hand: str | None) ->
     assert shop.value("SELECT oid FROM pg_publication") == oid
     assert shop.column("SELECT prattrs::text FROM pg_publication_rel") == [None]
     assert managed.up() == managed.refresh() == []
+
+
+# Whose it is
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_of_a_stranger_is_refused_as_soon_as_it_would_be_changed(shop: Shop) -> None:
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    shop.run("ALTER PUBLICATION streamkap_pub OWNER TO azuresu", superuser=True)
+    assert managed.up() == managed.refresh() == []
+    assert managed.refusal(capture=listed("public.a", "public.b")) == (
+        "publication streamkap_pub belongs to azuresu, and the administrator may not change it. "
+        "Remedy: have a role that may run: GRANT azuresu TO cdc_admin; or ALTER PUBLICATION "
+        "streamkap_pub OWNER TO cdc_admin; then run pulumi up again"
+    )
+    adopted = publication(shop, listed("public.a"))
+    adopted.check()
+    assert (
+        "belongs to azuresu" in publication(shop, listed("public.a"), ownTables=[SIGNAL]).refusal()
+    )
+
+
+@pytest.mark.usefixtures("tables")
+def test_publication_of_a_role_within_reach_is_changed_and_dropped(shop: Shop) -> None:
+    """The administrator has made the role, and acts for it as it does for the owners of tables."""
+    managed = publication(shop, listed("public.a"))
+    managed.up()
+    owner = f"owner_{shop.name}"
+    shop.run(f"CREATE ROLE {owner}", f"GRANT CREATE ON DATABASE {shop.name} TO {owner}")
+    try:
+        shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {owner}", superuser=True)
+        members = shop.rows("SELECT * FROM pg_auth_members ORDER BY 1")
+        managed.up(capture=listed("public.a", "public.b"))
+        assert shop.published() == ["public.a", "public.b"]
+        managed.up(acknowledge=["snapshot of public.b"])
+        assert managed.up() == []
+        managed.destroy()
+        assert not exists(shop)
+        assert shop.rows("SELECT * FROM pg_auth_members ORDER BY 1") == members
+    finally:
+        shop.run(f"DROP OWNED BY {owner}", f"DROP ROLE {owner}", superuser=True)

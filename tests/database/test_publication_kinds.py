@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
-from psycopg import sql
 from tests.database.publication_support import SIGNAL, exists, listed, make_tables, publication
 from tests.database.test_slot import reader
 
@@ -25,15 +24,6 @@ ROOT_OFF = "publish_via_partition_root false of streamkap_pub"
 @pytest.fixture
 def tables(shop: Shop) -> None:
     make_tables(shop)
-
-
-@pytest.fixture
-def superuser(shop: Shop) -> Iterator[None]:
-    """On Azure the administrator may be allowed what needs a superuser elsewhere."""
-    role = sql.Identifier(shop.server.admin_user)
-    shop.run(sql.SQL("ALTER ROLE {} SUPERUSER").format(role), superuser=True)
-    yield
-    shop.run(sql.SQL("ALTER ROLE {} NOSUPERUSER").format(role), superuser=True)
 
 
 @pytest.fixture
@@ -127,6 +117,32 @@ def test_own_tables_of_a_captured_schema_are_in_it(shop: Shop) -> None:
     assert managed.refresh() == managed.up() == []
 
 
+@pytest.mark.usefixtures("tables", "superuser")
+def test_signals_and_heartbeats_of_another_connector_are_no_data(
+    shop: Shop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """It captures the schema too, and would send them to its destination."""
+    shop.run(
+        f"CREATE TABLE public.streamkap_signal (LIKE {SIGNAL} INCLUDING ALL)",
+        "CREATE TABLE public.streamkap_heartbeat (id int PRIMARY KEY)",
+    )
+    managed = publication(shop, {"schemas": ["public", "streamkap"]}, ownTables=[SIGNAL])
+    managed.up()
+    expected = ["public.a", "public.b", "public.c", SIGNAL]
+    assert shop.published() == unpack(managed.outputs["tables"]) == expected
+    assert managed.refresh() == managed.up() == []
+    assert "not in publication" not in capfd.readouterr().err
+    managed.up(tablesInSchema=True)
+    assert unpack(managed.outputs["tables"]) == expected
+    assert managed.refresh() == managed.up() == []
+    word = TO_ALL.replace("listed tables", "tables in schemas")
+    managed.up(tablesInSchema=False, capture=ALL, acknowledge=[word])
+    assert unpack(managed.outputs["tables"]) == expected
+    assert managed.refresh() == managed.up() == []
+    managed.up(capture=listed("public.streamkap_heartbeat"), acknowledge=[TO_LISTED])
+    assert shop.published() == ["public.streamkap_heartbeat", SIGNAL]  # by name, it is meant
+
+
 @pytest.mark.usefixtures("tables")
 def test_schemas_and_lists_change_into_each_other_in_place(
     shop: Shop, request: pytest.FixtureRequest
@@ -134,14 +150,15 @@ def test_schemas_and_lists_change_into_each_other_in_place(
     managed = publication(shop, {"schemas": ["public"]})
     managed.up()
     oid = shop.value("SELECT oid FROM pg_publication")
-    text = managed.failure(lambda: managed.up(tablesInSchema=True))
+    text = managed.refusal(tablesInSchema=True)
+    assert "cannot publish streamkap_pub: must be superuser" in text
     assert "[42501]" in text
     assert (
         "Remedy: FOR TABLES IN SCHEMA needs a superuser here: leave tablesInSchema out, so that "
         "the module lists the schemas' tables at each up" in text
     )
     request.getfixturevalue("superuser")
-    managed.up()
+    managed.up(tablesInSchema=True)
     assert shop.column("SELECT pnnspid::regnamespace::text FROM pg_publication_namespace") == [
         "public"
     ]
@@ -204,12 +221,21 @@ def test_publication_is_not_replaced_while_the_connector_reads(shop: Shop, slot:
 
 
 @pytest.mark.usefixtures("tables")
-def test_failed_replacement_leaves_the_old_publication(shop: Shop) -> None:
+def test_failed_replacement_leaves_the_old_publication(
+    shop: Shop, request: pytest.FixtureRequest
+) -> None:
     managed = publication(shop, listed("public.a"))
     managed.up()
     before = shop.rows("SELECT * FROM pg_publication"), shop.published()
-    text = managed.failure(lambda: managed.up(capture=ALL, acknowledge=[TO_ALL]))
-    assert "must be superuser to create FOR ALL TABLES publication [42501]. Remedy: FOR ALL" in text
+    expected = "must be superuser to create FOR ALL TABLES publication [42501]. Remedy: FOR ALL"
+    asked = {"capture": ALL, "acknowledge": [TO_ALL]}
+    assert expected in managed.refusal(**asked)
+    request.getfixturevalue("superuser")
+    managed.program |= asked
+    checked = managed.check()
+    shop.run(f"ALTER ROLE {shop.server.admin_user} NOSUPERUSER", superuser=True)
+    replace = partial(managed.provider.update, managed.id, managed.outputs, checked)
+    assert expected in managed.failure(replace)
     assert (shop.rows("SELECT * FROM pg_publication"), shop.published()) == before
 
 

@@ -169,16 +169,20 @@ def test_waiting_does_not_wait_for_what_will_not_pass(shop: Shop) -> None:
 # The administrator's REPLICATION
 
 
-def logins(shop: Shop) -> Managed:
-    """As the resource's constructor writes its properties."""
+def logins(shop: Shop, *, made: bool = True) -> Managed:
+    """As the resource's constructor writes its properties. `made`: the login is there."""
+    user = "server_user" if made else "not_made_yet"
+    if made:
+        shop.run(f"DROP ROLE IF EXISTS {user}", superuser=True)
+        shop.run(f"CREATE ROLE {user} LOGIN")
     return shop.managed(
         ConnectorLoginsProvider(),
-        users=["streamkap_user"],
+        users=[user],
         formerUsers=[],
         bypassRls=False,
         walSenderTimeout=False,
         readAllData=False,
-        memberships={"streamkap_user": []},
+        memberships={user: []},
     )
 
 
@@ -195,12 +199,15 @@ def test_administrator_that_has_replication_is_left_alone(shop: Shop) -> None:
 def test_administrator_that_may_not_take_replication_says_who_must_give_it(
     shop: Shop, unprepared: EmbeddedPostgres
 ) -> None:
-    managed = logins(on(shop, unprepared))
-    assert managed.failure(managed.up) == (
+    expected = (
         "the administrator cdc_admin lacks REPLICATION, without which it can neither create "
         "replication slots nor the connector's user, and may not give it to itself. Remedy: run "
         "as a superuser: ALTER ROLE cdc_admin REPLICATION"
     )
+    other = on(shop, unprepared)
+    assert logins(other, made=False).refusal() == expected
+    managed = logins(other)
+    assert managed.failure(managed.up) == expected
 
 
 def test_superuser_needs_no_replication(shop: Shop, unprepared: EmbeddedPostgres) -> None:

@@ -306,3 +306,21 @@ def test_signal_table_in_an_oddly_named_schema(shop: Shop) -> None:
     table = '"Odd ""Schema""".streamkap_signal'
     assert shop.privileges(table) == shop.privileges(table, '"App B"') == WRITER
     assert signal.refresh() == []
+
+
+def test_table_that_another_stack_s_connector_uses_stays_for_it(
+    shop: Shop, signal: Managed, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Each stack has its own group role and publication; the table is the same."""
+    signal.up()
+    other = shop.managed(SignalTableProvider(), schema="streamkap", roles=["other_role"])
+    other.up()
+    shop.run(f"CREATE PUBLICATION other_pub FOR TABLE {SIGNAL}")
+    signal.destroy()
+    assert capfd.readouterr().err == (f"table {SIGNAL} stays: publication other_pub has it, too\n")
+    assert shop.privileges(SIGNAL) == set()
+    assert shop.privileges(SIGNAL, "other_role") == WRITER
+    assert other.up() == other.refresh() == []
+    shop.run("DROP PUBLICATION other_pub")
+    other.destroy()
+    assert not shop.value("SELECT to_regclass(%s) IS NOT NULL", SIGNAL)

@@ -20,7 +20,8 @@ class CaptureArgs(TypedDict):
     """Names as in SQL: `public.orders`, `"Odd Schema"."Tab""le"`."""
     schemas: NotRequired[Sequence[str]]
     """Every table of these schemas, looked up at each `pulumi up`; an extension's only where it is
-    the administrator's own. Names as they are, no quotes."""
+    the administrator's own, and no connector's `streamkap_signal` or `streamkap_heartbeat`. Names
+    as they are, no quotes."""
     allTables: NotRequired[bool]
     """Every table, present and future (FOR ALL TABLES). Needs a superuser on plain PostgreSQL."""
 

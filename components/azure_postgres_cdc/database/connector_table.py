@@ -23,7 +23,7 @@ from azure_postgres_cdc.database.membership import (
     within_reach,
 )
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -55,10 +55,18 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
+# The stack's own publications have let go of it before.
+_PUBLICATIONS = """
+SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s ORDER BY 1
+"""
+_ROLES = "SELECT rolname FROM pg_roles"
 _SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
 
 Column = tuple[str, str, bool, bool]
 """Name, type, NOT NULL, part of the primary key."""
+_REVOKE = "REVOKE ALL ON {kind} {name} FROM {roles}"
 _Granted = tuple[str, str, TableName]
 """Privileges, the kind of what they are on, and its name."""
 
@@ -108,7 +116,7 @@ class ConnectorTableProvider(CdcProvider):
             connect(news["connection"], news["database"]) as connection,
             explained(f"cannot change the grants on table {name}", ROLE_IS_GONE),
         ):
-            there = rows(connection, "SELECT rolname FROM pg_roles")
+            there = rows(connection, _ROLES)
             self._bring_in_line(connection, name, news["roles"], dropped.intersection(there))
         return olds | news | {"present": True, "lacking": []}
 
@@ -121,16 +129,26 @@ class ConnectorTableProvider(CdcProvider):
         return props | {"roles": sorted(set(props["roles"]) & granted)}
 
     def remove(self, props: Props) -> None:
-        """The table is dropped; a signal table with rows needs `dropSignalTable: true` first."""
+        """The table is dropped; a signal table with rows needs `dropSignalTable: true` first.
+
+        Another stack may have a connector that writes to it, too. It stays for that one.
+        """
         name = self._name(props)
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop table {name}"),
             acting_for(connection, tables.owners_of(connection, [name])),
         ):
-            if rows(connection, _OWNER_AND_KIND, name.schema, name.name):
-                self.before_drop(connection, props, name)
-                connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
+            if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
+                return
+            if others := rows(connection, _PUBLICATIONS, name.schema, name.name):
+                note(f"table {name} stays: publication {listed(map(quoted, others))} has it, too")
+                roles = set(props["roles"]).intersection(rows(connection, _ROLES))
+                if roles:
+                    _on_each(connection, _REVOKE, self.objects(connection, name), roles)
+                return
+            self.before_drop(connection, props, name)
+            connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
 
     def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
         """Raise a CdcError where the table must not go."""
@@ -170,7 +188,7 @@ class ConnectorTableProvider(CdcProvider):
                     connection.execute(sql.SQL(statement).format(table=name.identifier))
             objects = self.objects(connection, name)
             if owner and dropped:
-                _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, dropped)
+                _on_each(connection, _REVOKE, objects, dropped)
             lacking = self._lacking(connection, name, roles)
             if owner and lacking:
                 _check_reach(connection, name, owner)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pulumi
 from pulumi.dynamic import Resource
@@ -19,7 +19,7 @@ from azure_postgres_cdc.database.connection import (
     rows,
 )
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.dynamic import ConvergingProvider, Props
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
@@ -57,7 +57,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
     """Looks before any role is touched, and sees to it that the administrator may make them."""
 
     unsettled = ("administratorLacks", "notInherited")
-    only_looked_at = ("memberships",)
+    only_looked_at = ("memberships", "connectionLimit")
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_to_drop(olds, news)
@@ -70,16 +70,23 @@ class ConnectorLoginsProvider(ConvergingProvider):
             ):
                 if wanted:
                     capabilities.check(feature, version)
-            _try_to_make_roles(connection, news)
+            found = _look(connection, news)
+            _try_to_make_roles(connection, news, found)
             _refuse_strangers(connection, olds, news)
+            _refuse_to_strand(connection, olds, news)
             _check_read_all_data(connection, news["memberships"])
-            if not olds:
+            if new := _new(olds, news):
                 role_adoption.announce(
                     connection,
-                    news["memberships"],
+                    new,
                     news["users"],
                     bypass_rls=news["bypassRls"],
+                    connection_limit=int(news.get("connectionLimit", NO_LIMIT)),
                 )
+            if olds and olds["connection"]["user"] != news["connection"]["user"]:
+                text = role_adoption.out_of_reach(connection, news["memberships"])
+                warn([text] if text else [])
+            _tell_of_unreadable(found.unreadable, new)
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
@@ -122,6 +129,7 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
             "users": sorted(users),
             "formerUsers": sorted(former_users),
             "bypassRls": login.get("bypassRls", False),
+            "connectionLimit": login.get("connectionLimit", NO_LIMIT),
             "walSenderTimeout": "walSenderTimeout" in login,
             "readAllData": bool(read_all_data),
             "memberships": {
@@ -168,10 +176,22 @@ class WalSenderTimeoutProvider(ConvergingProvider):
 
 
 _MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
-_TO_BE_MADE = """
-SELECT EXISTS (
-    SELECT FROM unnest(%s::text[]) AS wanted(name) LEFT JOIN pg_roles r ON r.rolname = wanted.name
-    WHERE r.oid IS NULL OR (%s AND wanted.name = ANY(%s) AND NOT r.rolbypassrls))
+# pulumi-postgresql takes these two settings of a role for numbers, and fails on anything else.
+_LOOK = """
+SELECT coalesce(bool_or(r.oid IS NULL), false),
+       coalesce(bool_or(r.oid IS NULL AND is_login), false),
+       coalesce(bool_or(is_login AND r.rolbypassrls IS NOT TRUE), false),
+       ARRAY(SELECT rolname || ' ' || entry FROM pg_roles, unnest(rolconfig) entry
+             WHERE rolname = ANY(%s) AND entry !~ '=[0-9]+$'
+               AND entry ~ '^(statement_timeout|idle_in_transaction_session_timeout)='
+             ORDER BY 1)
+FROM unnest(%s::text[]) AS wanted(name) CROSS JOIN LATERAL (SELECT name = ANY(%s)) l(is_login)
+LEFT JOIN pg_roles r ON r.rolname = wanted.name
+"""
+_MEMBERS = """
+SELECT u.rolname, g.rolname FROM pg_auth_members m
+JOIN pg_roles u ON u.oid = m.member JOIN pg_roles g ON g.oid = m.roleid
+WHERE u.rolname = ANY(%s) AND g.rolname = ANY(%s) ORDER BY 1, 2
 """
 # Since PostgreSQL 16 that is each membership's own affair; pulumi-postgresql sees memberships only.
 _NOT_INHERITED = """
@@ -242,6 +262,24 @@ def _refuse_to_drop(olds: Props, news: Props) -> None:
         )
 
 
+def _refuse_to_strand(connection: Connection, olds: Props, news: Props) -> None:
+    """A former login keeps its privileges, which are those of its group role.
+
+    But for one whose connector was taken out: its grants, publication and slot go with it.
+    """
+    if len(news["users"]) < len(olds.get("users", ())):
+        return
+    former = list(news["formerUsers"])
+    kept = {*news["memberships"], *olds.get("users", ()), *former}
+    dropped = set(olds.get("memberships", ())) - kept
+    for user, role in rows(connection, _MEMBERS, former, list(dropped)) if dropped else ():
+        raise CdcError(
+            f"the role {quoted(role)} is no longer named: it would be dropped, and the former "
+            f"login {quoted(user)}, which is in it, cut off. Remedy: keep the role until {user} "
+            "is out of server.formerUsers"
+        )
+
+
 def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
     """Only what is there can be kept; it would be made anew, without a password."""
     known = {*olds.get("users", ()), *olds.get("formerUsers", ())}
@@ -280,28 +318,82 @@ def _check_read_all_data(connection: Connection, memberships: Mapping[str, Seque
         )
 
 
-def _try_to_make_roles(connection: Connection, props: Props) -> None:
+class _Roles(NamedTuple):
+    """The roles to be, as the server has them."""
+
+    is_missing: bool
+    """One of them, at least."""
+    is_login_missing: bool
+    is_login_without_bypass_rls: bool
+    unreadable: Sequence[str]
+    """Settings that pulumi-postgresql cannot read: role and setting."""
+
+
+def _look(connection: Connection, props: Props) -> _Roles:
+    names, users = list(props["memberships"]), list(props["users"])
+    ((*found,),) = rows(connection, _LOOK, [*names, *props["formerUsers"]], names, users)
+    return _Roles(*found)
+
+
+def _try_to_make_roles(connection: Connection, props: Props, found: _Roles) -> None:
     """Whether the administrator may make what is missing, tried and rolled back.
 
     Only trying tells: what Azure lets an administrator do is more than its flags say.
     """
-    names, bypass = list(props["memberships"]), props["bypassRls"]
-    if not rows(connection, _TO_BE_MADE, names, bypass, list(props["users"]))[0]:
-        return
+    lacks_bypass_rls = props["bypassRls"] and found.is_login_without_bypass_rls
     administrator = quoted(connection.info.user)
     refusals = {
-        "CREATEROLE": f"the administrator {administrator} may make no roles. Remedy: have a "
+        "NOLOGIN": f"the administrator {administrator} may make no roles. Remedy: have a "
         f"superuser run: ALTER ROLE {administrator} CREATEROLE",
+        "REPLICATION": f"the administrator {administrator} may make no login with REPLICATION, "
+        "which PostgreSQL before 16 leaves to superusers where it is not Azure's. Remedy: let a "
+        "superuser be the administrator (connection.user)",
         "BYPASSRLS": f"server.login.bypassRls: the administrator {administrator} may not give "
         f"BYPASSRLS. Remedy: have a superuser run: ALTER ROLE {administrator} BYPASSRLS; or take "
         "bypassRls out, and give the role a policy on the tables that have row-level security",
     }
-    for needed, flag in (("CREATEROLE", "NOLOGIN"), *(("BYPASSRLS", "BYPASSRLS"),) * bypass):
+    needed = {
+        "NOLOGIN": found.is_missing or lacks_bypass_rls,
+        "REPLICATION": found.is_login_missing,
+        "BYPASSRLS": lacks_bypass_rls,
+    }
+    for flag in (flag for flag, is_needed in needed.items() if is_needed):
         trial = sql.SQL("CREATE ROLE {} {}").format(
             sql.Identifier(f"azure_postgres_cdc_trial_{uuid.uuid4().hex}"), sql.SQL(flag)
         )
         try:
             with connection.transaction(force_rollback=True):
+                if flag == "REPLICATION":
+                    _give_administrator_replication(connection)
                 connection.execute(trial)
         except psycopg.errors.InsufficientPrivilege:
-            raise CdcError(refusals[needed]) from None
+            raise CdcError(refusals[flag]) from None
+
+
+def _new(olds: Props, news: Props) -> dict[str, Sequence[str]]:
+    """The roles that the stack does not know yet, each with those that it is to be a member of."""
+    if olds and "memberships" not in olds:
+        return {}  # an earlier version's state
+    keys = ("memberships", "users", "formerUsers")
+    known = {name for key in keys for name in olds.get(key, ())}
+    return {name: groups for name, groups in news["memberships"].items() if name not in known}
+
+
+def _tell_of_unreadable(settings: Sequence[str], new: Container[str]) -> None:
+    """Adopting such a role would stop half-way; one of the stack's own stops the next refresh.
+
+    What is set for one database only is none of pulumi-postgresql's.
+    """
+    if not settings:
+        return
+    role, _, setting = settings[0].rpartition(" ")
+    name, _, value = setting.partition("=")
+    text = (
+        f"a role has a setting that is no whole number of milliseconds, on which pulumi-postgresql "
+        f"fails when it reads the role: {listed(settings)}. Remedy: as with this one, ALTER ROLE "
+        f"{quoted(role)} RESET {name}; and ALTER ROLE {quoted(role)} IN DATABASE … SET {name} = "
+        f"'{value}' where it is wanted"
+    )
+    if any(setting.rpartition(" ")[0] in new for setting in settings):
+        raise CdcError(text)
+    warn([text])

@@ -8,7 +8,7 @@ grants of their own, to write as well.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,10 +22,10 @@ from azure_postgres_cdc.database.membership import (
 )
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed, quoted
+from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, listed, quoted
 
 CONNECT = "CONNECT"
-_OWN_TABLES = [SIGNAL_TABLE, HEARTBEAT_TABLE]
+_REVOKE = "REVOKE {} ON {} {} FROM {}"
 
 # The role's own grant, whatever PUBLIC has; the database's owner may give it, or a member of him.
 _CONNECT = """
@@ -204,23 +204,38 @@ def closed_schemas(connection: Connection, access: Access, reach: Container[str]
     }
 
 
-def surplus(connection: Connection, was: Access, now: Access) -> Difference:
-    """What a role was to have, and is no longer to have. What is gone by itself is none of it."""
-    reach = within_reach(connection)
+def surplus(
+    connection: Connection, was: Access, now: Access, reach: Container[str]
+) -> tuple[Difference, Difference]:
+    """What a role was to have, and is no longer to have. What is gone by itself is none of it.
+
+    In two parts: what the administrator may revoke, and what it may not, without the tables, which
+    nobody reads that may not use their schema.
+    """
+    schemas = [
+        found
+        for found in _on_schemas(connection, was)
+        if found.is_granted and found.pair not in now.on_schemas
+    ]
+    open_schemas = [found for found in schemas if found.may_grant or found.owner in reach]
+    closed_schemas = [found for found in schemas if found not in open_schemas]
     granted = _tables(connection, _GRANTED, was)
-    return Difference(
-        {
-            found.pair: found.owner
-            for found in _on_schemas(connection, was)
-            if found.is_granted and found.pair not in now.on_schemas
-        },
-        {
-            t: owner
-            for t, owner in granted.items()
-            if was.reads(t) and not now.reads(t) and owner in reach
-        },
-        _default_pairs(connection, was) & was.defaults - now.defaults,
-        _owner_who_gave_connect(connection, was, reach) if was.connect > now.connect else None,
+    found_tables = {
+        t: owner
+        for t, owner in granted.items()
+        if was.reads(t) and not now.reads(t) and owner in reach
+    }
+    defaults = _default_pairs(connection, was) & was.defaults - now.defaults
+    closed_defaults = {pair for pair in defaults if pair[0] not in reach}
+    connect = _owner_who_gave_connect(connection, was, reach) if was.connect > now.connect else None
+    return (
+        Difference(
+            {found.pair: found.owner for found in open_schemas},
+            found_tables,
+            defaults - closed_defaults,
+            connect,
+        ),
+        Difference({found.pair: found.owner for found in closed_schemas}, {}, closed_defaults),
     )
 
 
@@ -238,9 +253,18 @@ def grant(connection: Connection, access: Access) -> None:
     _check_granted(connection, access)
 
 
-def revoke(connection: Connection, was: Access, now: Access) -> None:
-    """Revoke what is no longer wanted."""
-    _carry_out(connection, "REVOKE {} ON {} {} FROM {}", surplus(connection, was, now), was.role)
+def revoke(connection: Connection, was: Access, now: Access) -> str:
+    """Revoke what is no longer wanted. What is said of the rest, which nobody here may revoke."""
+    found, closed = surplus(connection, was, now, within_reach(connection))
+    _carry_out(connection, _REVOKE, found, was.role)
+    statements = _statements(connection, _REVOKE, closed, was.role)
+    remedy = "; ".join(statement.as_string(connection) for statement in statements)
+    owners = sorted(map(quoted, closed.owners))
+    return remedy and (
+        f"what {quoted(was.role)} may do with what belongs to {listed(owners)} stays: the "
+        f"administrator may not revoke it. Remedy: as a superuser or {' or '.join(owners)}, in "
+        f"database {quoted(connection.info.dbname)}: {remedy}"
+    )
 
 
 def held(connection: Connection, role: str) -> list[str]:
@@ -259,25 +283,31 @@ def table_owners(connection: Connection, schemas: Iterable[str]) -> set[str]:
 
 
 def _carry_out(connection: Connection, statement: str, what: Difference, role: str) -> None:
-    """One statement for each kind of privilege, and one for each owner of future tables."""
+    with acting_for(connection, what.owners):
+        for composed in _statements(connection, statement, what, role):
+            connection.execute(composed)
+
+
+def _statements(
+    connection: Connection, statement: str, what: Difference, role: str
+) -> Iterator[sql.Composed]:
+    """One for each kind of privilege, and one for each owner of future tables."""
     grantee = sql.Identifier(role)
 
     def text(privilege: str, kind: str, names: sql.Composable) -> sql.Composed:
         return sql.SQL(statement).format(sql.SQL(privilege), sql.SQL(kind), names, grantee)
 
-    with acting_for(connection, what.owners):
-        for privilege, pairs in _grouped((b, a) for a, b in what.on_schemas).items():
-            connection.execute(text(privilege, "SCHEMA", _identifiers(pairs)))
-        if what.connect:
-            database = sql.Identifier(connection.info.dbname)
-            connection.execute(text(CONNECT, "DATABASE", database))
-        if what.tables:
-            names = sql.SQL(", ").join(table.identifier for table in sorted(what.tables))
-            connection.execute(text("SELECT", "TABLE", names))
-        for owner, schemas in _grouped(what.defaults).items():
-            future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} {}")
-            action = text("SELECT", "TABLES", sql.SQL(""))
-            connection.execute(future.format(sql.Identifier(owner), _identifiers(schemas), action))
+    for privilege, pairs in _grouped((b, a) for a, b in what.on_schemas).items():
+        yield text(privilege, "SCHEMA", _identifiers(pairs))
+    if what.connect:
+        yield text(CONNECT, "DATABASE", sql.Identifier(connection.info.dbname))
+    if what.tables:
+        names = sql.SQL(", ").join(table.identifier for table in sorted(what.tables))
+        yield text("SELECT", "TABLE", names)
+    for owner, schemas in _grouped(what.defaults).items():
+        future = sql.SQL("ALTER DEFAULT PRIVILEGES FOR ROLE {} IN SCHEMA {} {}")
+        action = text("SELECT", "TABLES", sql.SQL(""))
+        yield future.format(sql.Identifier(owner), _identifiers(schemas), action)
 
 
 def _check_granted(connection: Connection, access: Access) -> None:
@@ -335,7 +365,7 @@ def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:
 def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
     """The tables that a query finds in the schemas that the role reads in, with their owners."""
     text = query.format(is_closed=tables.IS_CLOSED)
-    own = _OWN_TABLES, sorted(access.writes)
+    own = [*CONNECTORS_TABLES], sorted(access.writes)
     found = rows(connection, text, access.role, access.looked_at, *own)
     return {TableName(schema, name): owner for schema, name, owner in found}
 

@@ -21,30 +21,21 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.membership import acting_for, who_may_create
 from azure_postgres_cdc.database.publication_adoption import check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
-    ALL_TABLES,
-    IN_SCHEMAS,
-    LISTED,
     Definition,
     by_table,
     find,
+    owner_of,
     parsed,
 )
 from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
+from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted
 from azure_postgres_cdc.publication_options import PublicationOptions
-
-_NOT_ALLOWED = {
-    ALL_TABLES: "FOR ALL TABLES needs a superuser here: capture `schemas` or `tables` instead",
-    IN_SCHEMAS: "FOR TABLES IN SCHEMA needs a superuser here: leave tablesInSchema out, "
-    "so that the module lists the schemas' tables at each up",
-    LISTED: "run up as the owner of the publication and of each of the tables, or as a "
-    "member of the owner",
-}
 
 
 class PublicationProvider(CdcProvider):
@@ -74,7 +65,7 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            owners = _owners(connection, props, captured)
+            owners = [*_owners(connection, props, captured), *owner_of(connection, name)]
             with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
@@ -99,14 +90,15 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(news))
             captured = _captured(connection, news)
-            with acting_for(connection, _owners(connection, news, captured)):
+            owners = [*_owners(connection, news, captured), *owner_of(connection, name)]
+            with acting_for(connection, [*owners, *who_may_create(connection)]):
                 if needs_replacement(connection, news, found, wanted):
                     replace(connection, name, wanted, filters)
                 else:
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, news["role"], captured)
-            needs = _recorded(connection, news)
+                needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
     def look(self, props: Props) -> Props:
@@ -115,7 +107,8 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(props))
             needs = ledger.read(connection, props["name"]).needs_snapshot
-            return props | found.properties(connection) | {"needsSnapshot": needs}
+            own = parsed(props["ownTables"])
+            return props | found.properties(connection, own) | {"needsSnapshot": needs}
 
     def remove(self, props: Props) -> None:
         """The publication is dropped. It is protected: `pulumi state unprotect` first."""
@@ -123,6 +116,7 @@ class PublicationProvider(CdcProvider):
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop publication {quoted(name)}"),
+            acting_for(connection, owner_of(connection, name)),
         ):
             connection.execute(
                 sql.SQL("DROP PUBLICATION IF EXISTS {}").format(sql.Identifier(name))
@@ -139,7 +133,8 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     """
 
     tables: pulumi.Output[str]
-    """What is published, as in SQL, the connector's own tables among it: a packed list."""
+    """What is published, as in SQL, the connector's own tables among it: a packed list. Of FOR ALL
+    TABLES, what there is at the moment."""
 
     def __init__(
         self,
@@ -229,4 +224,4 @@ def _recorded(connection: Connection, props: Props) -> dict[str, int]:
 
 
 def _explained(what: str, wanted: Definition) -> AbstractContextManager[None]:
-    return explained(what, {"42501": _NOT_ALLOWED[wanted.kind]})
+    return explained(what, {"42501": NOT_ALLOWED[wanted.kind]})

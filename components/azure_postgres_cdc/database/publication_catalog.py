@@ -19,6 +19,7 @@ LISTED = "listed tables"
 
 # As JSON, because not every version has every column.
 _FIND = "SELECT to_jsonb(p) FROM pg_publication p WHERE pubname = %s"
+_OWNER = "SELECT pg_get_userbyid(pubowner) FROM pg_publication WHERE pubname = %s"
 _MEMBERS = """
 FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -60,9 +61,11 @@ class Definition:
     def of(cls, props: Props) -> Definition:
         """Out of a resource's properties; an earlier version's state lacks some of them."""
         schemas = frozenset(props.get("schemas", ()))
-        listed = map(TableName.parse, props.get("tables", ()))
+        all_tables = props.get("allTables", False)
+        # FOR ALL TABLES lists none: there, they are for the connector's form.
+        listed = map(TableName.parse, () if all_tables else props.get("tables", ()))
         return cls(
-            all_tables=props.get("allTables", False),
+            all_tables=all_tables,
             tables=frozenset(table for table in listed if table.schema not in schemas),
             schemas=schemas,
             columns=column_lists(props.get("columns", {})),
@@ -84,9 +87,14 @@ class Definition:
             self.all_tables or table in self.tables or table.schema in self.schemas
         )
 
-    def properties(self, connection: Connection) -> Props:
-        """As a resource's properties; what is in the published schemas is listed with the rest."""
-        members = self.tables.union(tables.in_schemas(connection, sorted(self.schemas)))
+    def properties(self, connection: Connection, own: Iterable[TableName]) -> Props:
+        """As a resource's properties; what is in the published schemas is listed with the rest.
+
+        `own`: the connector's own tables.
+        """
+        schemas = tables.user_schemas(connection) if self.all_tables else sorted(self.schemas)
+        members = self.tables.union(tables.in_schemas(connection, schemas))
+        members |= {table for table in own if self.all_tables or table.schema in self.schemas}
         return {
             "allTables": self.all_tables,
             "tables": texts(members),
@@ -124,6 +132,11 @@ def find(connection: Connection, name: str) -> Definition | None:
         via_partition_root=row.get("pubviaroot", False),
         generated_columns="stored" if row.get("pubgencols") == "s" else "none",
     )
+
+
+def owner_of(connection: Connection, name: str) -> list[str]:
+    """The role that may change a publication; nobody where there is none."""
+    return rows(connection, _OWNER, name)
 
 
 def texts(names: Iterable[TableName]) -> list[str]:

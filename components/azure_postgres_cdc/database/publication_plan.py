@@ -16,20 +16,26 @@ from azure_postgres_cdc.database import (
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
-from azure_postgres_cdc.database.membership import acting_for, check_may_create
+from azure_postgres_cdc.database.membership import (
+    acting_for,
+    check_may_create,
+    statement_for,
+    within_reach,
+)
 from azure_postgres_cdc.database.publication_adoption import announce, check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
     Definition,
     by_table,
     column_lists,
     find,
+    owner_of,
     parsed,
     texts,
 )
 from azure_postgres_cdc.database.publication_coverage import check_coverage
 from azure_postgres_cdc.database.publication_difference import drift
 from azure_postgres_cdc.database.publication_replacement import needs_replacement
-from azure_postgres_cdc.database.publication_trial import try_out
+from azure_postgres_cdc.database.publication_trial import check_kind, try_out
 from azure_postgres_cdc.dynamic import Props, note, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -51,6 +57,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)
+    check_kind(connection, news["name"], found, wanted)
     _check_writes(connection, news, wanted, captured)
     lines = publication_report.unpublished(connection, news["name"], _capture(news), found, wanted)
     if olds and found:
@@ -100,7 +107,7 @@ def _definition(
     via_root = capabilities.has("publish_via_partition_root", version)
     settled = {
         "allTables": all_tables,
-        "tables": [] if all_tables else texts({*captured, *parsed(news["ownTables"])}),
+        "tables": texts({*captured, *parsed(news["ownTables"])}),
         "schemas": schemas,
         "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
         "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
@@ -164,6 +171,17 @@ def _check_writes(
     check_coverage(connection, captured, wanted, used, full.difference(indexes), indexes)
 
 
+def _check_owner(connection: Connection, name: str) -> None:
+    """Raise a CdcError where the administrator may change nothing in the publication."""
+    for owner in set(owner_of(connection, name)).difference(within_reach(connection)):
+        raise CdcError(
+            f"publication {quoted(name)} belongs to {quoted(owner)}, and the administrator may not "
+            f"change it. Remedy: have a role that may run: {statement_for(connection, owner)}; or "
+            f"ALTER PUBLICATION {quoted(name)} OWNER TO {quoted(connection.info.user)}; then run "
+            "pulumi up again"
+        )
+
+
 def _unknown(
     connection: Connection,
     news: Props,
@@ -180,6 +198,8 @@ def _unknown(
             warn([needs_snapshot.warning(name, needed)])
         return texts(needed)
     check_adoption(connection, news, found, wanted, captured)
+    if found != wanted:
+        _check_owner(connection, name)
     announce(news, found, wanted)
     return sorted(ledger.read(connection, name).needs_snapshot)
 
@@ -210,6 +230,8 @@ def _to_do(
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
     open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
+    if found != wanted or set(texts(needed)) != set(recorded):
+        _check_owner(connection, name)
     if needed:
         warn([needs_snapshot.warning(name, needed)])
     warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))

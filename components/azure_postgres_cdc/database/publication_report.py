@@ -14,7 +14,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     LISTED,
     Definition,
 )
-from azure_postgres_cdc.names import TableName, listed, quoted
+from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, listed, quoted
 
 # Those that are listed in the publication, and stay in it, need not travel.
 _CANDIDATES = """
@@ -25,7 +25,7 @@ FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN (SELECT r.prrelid FROM pg_publication_rel r JOIN pg_publication p ON p.oid = r.prpubid
            WHERE p.pubname = %s) listed ON listed.prrelid = c.oid
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'f') AND c.relpersistence <> 't'
-  AND NOT c.relispartition
+  AND NOT c.relispartition AND c.relname <> ALL(%s)
   AND (listed.prrelid IS NULL
        OR (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[])))
 """
@@ -64,7 +64,7 @@ def unpublished(
     if schemas is None:
         schemas = tables.user_schemas(connection)
     leaving = tables.columns(found.tables - published.tables if found else ())
-    query, parameters = _CANDIDATES, [name, schemas, *leaving]
+    query, parameters = _CANDIDATES, [name, schemas, [*CONNECTORS_TABLES], *leaving]
     silent = []
     if capabilities.has("pg_partition_root", connection.info.server_version):
         silent = rows(connection, _SILENT_PARTITIONS, schemas)

@@ -1,8 +1,8 @@
-"""Column lists and row filters, put to the server before anything is changed.
+"""What only PostgreSQL can say of a publication, put to the server before anything is changed.
 
-Only PostgreSQL can say whether a row filter is one that it takes, which columns it uses, and how
-the catalog will show it. So a publication with them is created in a transaction that is rolled
-back.
+Whether FOR ALL TABLES and FOR TABLES IN SCHEMA are allowed here; whether a row filter is one that
+it takes, which columns it uses, and how the catalog will show it. So a publication with them is
+created in a transaction that is rolled back.
 """
 
 from __future__ import annotations
@@ -12,10 +12,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.membership import acting_for, who_may_create
+from azure_postgres_cdc.database.publication_catalog import (
+    ALL_TABLES,
+    IN_SCHEMAS,
+    LISTED,
+    Definition,
+)
 from azure_postgres_cdc.database.publication_sql import table_entry
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.errors import CdcError, explained
-from azure_postgres_cdc.names import TableName, listed
+from azure_postgres_cdc.names import TableName, listed, quoted
+
+NOT_ALLOWED = {
+    ALL_TABLES: "FOR ALL TABLES needs a superuser here: capture `schemas` or `tables` instead",
+    IN_SCHEMAS: "FOR TABLES IN SCHEMA needs a superuser here: leave tablesInSchema out, "
+    "so that the module lists the schemas' tables at each up",
+    LISTED: "run up as the owner of the publication and of each of the tables, or as a "
+    "member of the owner",
+}
+"""The remedy, where PostgreSQL refuses a kind of publication (42501)."""
 
 # Nobody is to wait behind a look; what is locked now can be looked at in the next run.
 _LOCK_TIMEOUT = "2s"
@@ -30,6 +46,27 @@ FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE p.pubname = %s
 """
+
+
+def check_kind(
+    connection: Connection, name: str, found: Definition | None, wanted: Definition
+) -> None:
+    """Raise a CdcError where the administrator may publish neither all tables nor whole schemas."""
+    schemas = sorted(wanted.schemas - (found.schemas if found else frozenset()))
+    if wanted.all_tables and not (found and found.all_tables):
+        target: sql.Composable = sql.SQL("FOR ALL TABLES")
+    elif schemas:
+        names = sql.SQL(", ").join(map(sql.Identifier, schemas))
+        target = sql.SQL("FOR TABLES IN SCHEMA {}").format(names)
+    else:
+        return
+    statement = sql.SQL("CREATE PUBLICATION {} {}").format(sql.Identifier(_name()), target)
+    with (
+        explained(f"cannot publish {quoted(name)}", {"42501": NOT_ALLOWED[wanted.kind]}),
+        connection.transaction(force_rollback=True),
+        acting_for(connection, who_may_create(connection)),
+    ):
+        connection.execute(statement)
 
 
 @dataclass(frozen=True)
@@ -97,7 +134,7 @@ def _tried(
     """What the catalog shows of a publication that was never there for anybody else."""
     if not entries:
         return []
-    name = f"azure_postgres_cdc_trial_{uuid.uuid4().hex}"
+    name = _name()
     statement = sql.SQL("CREATE PUBLICATION {} FOR TABLE {} WITH ({})").format(
         sql.Identifier(name), sql.SQL(", ").join(entries.values()), options
     )
@@ -105,3 +142,8 @@ def _tried(
         connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(_LOCK_TIMEOUT))
         connection.execute(statement)
         return rows(connection, _SHOWN, name)
+
+
+def _name() -> str:
+    """Of a publication that will never have been there."""
+    return f"azure_postgres_cdc_trial_{uuid.uuid4().hex}"

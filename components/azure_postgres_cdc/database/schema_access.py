@@ -113,13 +113,15 @@ class SchemaAccessProvider(CdcProvider):
             explained(_what(news), _REMEDIES),
         ):
             wanted = _access(news)
-            privileges.revoke(connection, _access(olds), wanted)
+            left = privileges.revoke(connection, _access(olds), wanted)
             own, made = news.get("ownSchemas", ()), set(olds.get("madeSchemas", ()))
             own_schemas.drop_empty(connection, made.difference(own))
             # What holds a table still, which goes later, is ours to drop later.
             made.difference_update(tables.missing_schemas(connection, made))
             made.update(own_schemas.make(connection, own))
             privileges.grant(connection, wanted)
+        if left:
+            warn([left])
         return olds | news | {"lacking": [], "madeSchemas": sorted(made)}
 
     def look(self, props: Props) -> Props:

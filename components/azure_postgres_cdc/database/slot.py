@@ -32,7 +32,7 @@ from azure_postgres_cdc.database.slot_loss import (
     examine,
 )
 from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
-from azure_postgres_cdc.errors import CdcError, Passing, explained
+from azure_postgres_cdc.errors import CdcError, NoDatabase, Passing, explained
 from azure_postgres_cdc.names import quoted
 from azure_postgres_cdc.slot_options import SlotOptions
 
@@ -40,6 +40,8 @@ from azure_postgres_cdc.slot_options import SlotOptions
 _REPLACE = "a new slot in place of a lost one"
 _ACCEPT = "go on with a slot that somebody else has created again"
 _FAILOVER = "failover"
+# The database that every server has, to look at the slots of all.
+_ALWAYS_THERE = "postgres"
 
 
 class ReplicationSlotProvider(CdcProvider):
@@ -115,6 +117,13 @@ class ReplicationSlotProvider(CdcProvider):
 
     def remove(self, props: Props) -> None:
         """The slot is dropped, but never while it is read, and not with `onDestroy: retain`."""
+        try:
+            self._remove(props)
+        except NoDatabase:
+            _check_gone(props)
+            raise
+
+    def _remove(self, props: Props) -> None:
         name = props["name"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = find(connection, name)
@@ -320,3 +329,22 @@ def _forget(connection: Connection, name: str, *, but: str = "") -> None:
 def _check_failover(connection: Connection, props: Props) -> None:
     if props.get("failover"):
         capabilities.check("failover slots", connection.info.server_version)
+
+
+def _check_gone(props: Props) -> None:
+    """Raise a CdcError where the slot of a database that is gone is there under another name of it.
+
+    Slots belong to the server, and can be seen from every database.
+    """
+    name, database = props["name"], props["database"]
+    with connect(props["connection"], _ALWAYS_THERE) as connection:
+        found = find(connection, name)
+    if found is not None and found.database is not None:
+        now = quoted(found.database)
+        raise CdcError(
+            f"database {quoted(database)} is gone, and its replication slot {name} is on database "
+            f"{now}: it was renamed. Remedy: name {now} in "
+            "the settings, pulumi up (without --refresh), and take it out then; where it is "
+            "another one's slot of the same name: pulumi state delete with the slot's URN (pulumi "
+            "stack --show-urns)"
+        )

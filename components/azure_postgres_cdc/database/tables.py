@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName
 
 # Kinds in pg_class that a publication takes: ordinary and partitioned tables.
 _KINDS = {
@@ -43,11 +43,12 @@ WHERE (c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND NOT c.relispartiti
 _NOT_OURS = "WHERE pg_has_role(c.relowner, 'USAGE') IS FALSE "
 _IN_ORDER = "ORDER BY 1, 2"
 # What an extension has made (PostGIS: spatial_ref_sys) is the extension's, where it is not the
-# administrator's own.
+# administrator's own. And a connector's signals and heartbeats are nobody's data: another one that
+# captures the schema would send them to its destination.
 _IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
-  AND NOT c.relispartition
+  AND NOT c.relispartition AND c.relname <> ALL(%s)
   AND (pg_has_role(c.relowner, 'USAGE') OR NOT EXISTS (
     SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
@@ -175,8 +176,12 @@ def owners_of(connection: Connection, names: Iterable[TableName]) -> list[str]:
 
 
 def in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:
-    """Every table of the schemas to be captured; roots, not partitions, and no extension's."""
-    return sorted(TableName(*row) for row in rows(connection, _IN_SCHEMAS, list(schemas)))
+    """Every table of the schemas to be captured: roots, not partitions, and no extension's.
+
+    Nor a connector's own: whoever has it adds it.
+    """
+    found = rows(connection, _IN_SCHEMAS, list(schemas), [*CONNECTORS_TABLES])
+    return sorted(TableName(*row) for row in found)
 
 
 def partitions_in_schemas(connection: Connection, schemas: Sequence[str]) -> list[TableName]:

@@ -276,9 +276,19 @@ def _set_configuration(txn: Transaction, wanted: Properties, changed: Collection
 def _read_configuration(entries: Sequence[str]) -> Properties:
     found = dict(entry.split("=", 1) for entry in entries)
     paths = found["search_path"].split(", ") if "search_path" in found else []
-    timeouts = {key: int(found.get(setting, "0")) for key, setting in _TIMEOUTS.items()}
+    timeouts = {key: _milliseconds(found.get(setting, "0")) for key, setting in _TIMEOUTS.items()}
     return {
         "searchPaths": [path.strip('"') for path in paths],
         "assumeRole": found.get("role", ""),
         **timeouts,
     }
+
+
+def _milliseconds(text: str) -> int:
+    """The plugin knows no units, and names the one setting for the other, too."""
+    try:
+        return int(text)
+    except ValueError:
+        raise ProviderError(
+            f'Error reading statement_timeout: strconv.Atoi: parsing "{text}": invalid syntax'
+        ) from None
