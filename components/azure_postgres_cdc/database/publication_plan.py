@@ -226,9 +226,10 @@ def _to_do(
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen)
-    recorded = ledger.read(connection, name).needs_snapshot | brought
-    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
-    open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
+    recorded = ledger.read(connection, name).needs_snapshot
+    since = recorded | brought
+    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if since else []
+    open_needs = needs_snapshot.still_needed(since, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
     if found != wanted or set(texts(needed)) != set(recorded):
         _check_owner(connection, name)
