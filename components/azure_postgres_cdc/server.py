@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.adoption import Adoption
@@ -24,15 +23,11 @@ from azure_postgres_cdc.azure.server_parameters import (
     demand,
 )
 from azure_postgres_cdc.azure.storage import StorageAutoGrow
-from azure_postgres_cdc.database.connection import (
-    DEFAULT_PORT,
-    DEFAULT_SSL_MODE,
-    ConnectionArgs,
-    is_entra,
-)
+from azure_postgres_cdc.database.connection import ConnectionArgs, is_entra
 from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
 from azure_postgres_cdc.database.logins import ConnectorLogins, LoginArgs, WalSenderTimeout
+from azure_postgres_cdc.database.postgresql_provider import postgresql_provider
 from azure_postgres_cdc.database.role import ConnectorRoles, GeneratedPassword
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.server_args import (
@@ -99,7 +94,9 @@ class CdcServer(pulumi.ComponentResource):
         self.database = args.get("database", DEFAULT_DATABASE)
         in_effect = self._in_effect(args) if args["management"] == NONE else self._manage(args)
         ready = self._databases(args.get("databases", ()), in_effect)
-        self.provider = self._postgresql_provider()
+        self.provider = postgresql_provider(
+            f"{name}-postgresql", self.connection, self.database, parent=self
+        )
         self.login = args.get("login", {})
         self.read_all_data = args.get("readAllData", ())
         self.roles = self._roles(args, ready)
@@ -323,26 +320,6 @@ class CdcServer(pulumi.ComponentResource):
             return self.connection["password"]
         login = f"{self._name}-server-administrator"
         return GeneratedPassword(login, login, self._after(None)).password
-
-    def _postgresql_provider(self) -> postgresql.Provider:
-        connection = self.connection
-        sign_in = (
-            {"azure_identity_auth": True, "azure_tenant_id": connection["tenantId"]}
-            if is_entra(connection)
-            else {"password": pulumi.Output.secret(connection["password"])}
-        )
-        return postgresql.Provider(
-            f"{self._name}-postgresql",
-            host=connection["host"],
-            port=connection.get("port", DEFAULT_PORT),
-            username=connection["user"],
-            sslmode=connection.get("sslMode", DEFAULT_SSL_MODE),
-            sslrootcert=connection.get("sslRootCert"),
-            database=self.database,
-            superuser=False,
-            **sign_in,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
 
     def _after(self, resource: pulumi.Resource | None) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=[resource] if resource else [])
