@@ -18,8 +18,9 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.database.role_obstacles import obstacles
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.dynamic import ConvergingProvider, Props
+from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
@@ -80,6 +81,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
                     news["users"],
                     bypass_rls=news["bypassRls"],
                 )
+            warn(obstacles(connection, news["memberships"]) if olds else ())
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.role_obstacles import TIMEOUTS, obstacles
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed, quoted
@@ -25,10 +26,14 @@ SELECT r.rolname, r.rolcanlogin, r.rolreplication,
        ARRAY(SELECT pg_get_userbyid(m.roleid)::text FROM pg_auth_members m
              WHERE m.member = r.oid ORDER BY 1),
        me.rolsuper OR pg_has_role(r.oid, 'MEMBER WITH ADMIN OPTION')
-           OR NOT %s AND me.rolcreaterole AND NOT r.rolsuper
+           OR NOT %s AND me.rolcreaterole AND NOT r.rolsuper,
+       r.rolinherit, nullif(r.rolvaliduntil, 'infinity')::text,
+       ARRAY(SELECT split_part(entry, '=', 1) FROM unnest(r.rolconfig) entry
+             WHERE split_part(entry, '=', 1) = ANY(%s) ORDER BY 1)
 FROM pg_roles r, pg_roles me
 WHERE r.rolname = ANY(%s) AND me.rolname = current_user ORDER BY 1
 """
+_SETTINGS = (*TIMEOUTS, "search_path", "role")
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class _Found:
     """Those that none of the roles has, but for BYPASSRLS where that is asked for."""
     memberships: Sequence[str]
     may_be_changed: bool
+    inherits: bool
+    valid_until: str | None
+    settings: Sequence[str]
+    """Which of those that pulumi-postgresql knows are set for it."""
 
 
 def announce(
@@ -60,8 +69,11 @@ def announce(
     by_admin_option = capabilities.has(
         "CREATEROLE only with the ADMIN option", connection.info.server_version
     )
-    found = [_Found(*row) for row in rows(connection, _FIND, by_admin_option, [*memberships])]
+    parameters = (by_admin_option, [*_SETTINGS], [*memberships])
+    found = [_Found(*row) for row in rows(connection, _FIND, *parameters)]
     _check_changeable(connection, found)
+    if lines := obstacles(connection, memberships):
+        raise CdcError("; ".join(lines))
     for role in found:
         is_login = role.name in logins
         kept = {"BYPASSRLS"} if is_login and bypass_rls else set()
@@ -94,6 +106,12 @@ def _differences(
     if role.replicates != is_login:
         yield "gets REPLICATION" if is_login else "loses REPLICATION"
     yield from (f"loses {flag}" for flag in lost)
+    if not role.inherits:
+        yield "gets INHERIT"
+    if role.valid_until is not None:
+        yield f"is valid for ever, not until {role.valid_until}"
+    if role.settings:
+        yield f"loses its setting of {listed(role.settings)}"
     if lacking := sorted(set(memberships).difference(role.memberships)):
         yield f"becomes a member of {listed(map(quoted, lacking))}"
     if beyond := sorted(set(role.memberships).difference(memberships)):
