@@ -355,11 +355,21 @@ def test_entry_of_a_signal_is_a_regular_expression_of_the_whole_name(
     assert needs_snapshot.signalled({ORDERS: 11}, signals) == set()
 
 
-def test_odd_name_is_matched_without_quotes() -> None:
-    odd = TableName("Odd Schema", "Tab(le")
-    signals = [(2, json.dumps({"data-collections": [r"Odd Schema\.Tab\(le"]}))]
-    assert needs_snapshot.signalled({odd: 1}, signals) == {odd}
-    assert needs_snapshot.signalled({TableName("Odd Schema", "Table"): 1}, signals) == set()
+@pytest.mark.parametrize(
+    ("entry", "kinds"),
+    [
+        ('"Odd Schema"."Table"', {"incremental", "blocking"}),
+        (r"Odd Schema\.Table", {"blocking"}),
+        ("Odd Schema.Ta.*", {"blocking"}),
+        ('"Odd Schema"."Other"', set()),
+    ],
+)
+def test_odd_name_counts_where_debezium_finds_it(entry: str, kinds: set[str]) -> None:
+    """An incremental snapshot skips a name that needs quotes and has none."""
+    odd = TableName("Odd Schema", "Table")
+    for kind in ("incremental", "blocking"):
+        signals = [(2, json.dumps({"type": kind, "data-collections": [entry]}))]
+        assert needs_snapshot.signalled({odd: 1}, signals) == ({odd} if kind in kinds else set())
 
 
 @pytest.mark.parametrize("data", ["", "{", "null", "[]", "{}", '{"data-collections": "x"}'])

@@ -295,8 +295,12 @@ def test_debezium_captures_with_the_properties(
             names = [name for name in CAPTURED if name.isascii() or NEWEST in classpath]
             found = events(process, len(names))
             assert found == sorted(["public", name, "c", 2] for name in names)
-            signal(loaded.form_of("shop"), Choice(("public.orders",)), Kind.INCREMENTAL)
-            assert events(process, 2) == [["public", "orders", "r", id_] for id_ in (1, 2)]
+            for kind in Kind:
+                signal(loaded.form_of("shop"), Choice(everything=True), kind)
+                # A blocking snapshot finds no name with a comma, and the command leaves it out.
+                names = [name for name in CAPTURED if "," not in name or kind is Kind.INCREMENTAL]
+                expected = sorted(["public", name, "r", id_] for name in names for id_ in (1, 2))
+                assert events(process, len(expected)) == expected
             # The slot is confirmed and the heartbeat table written to, again and again.
             for query, old in zip((slot, beat), before, strict=True):
                 deadline = time.monotonic() + 20

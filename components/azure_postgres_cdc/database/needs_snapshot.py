@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.database.snapshot_signal import BLOCKING, in_quotes, needs_quotes
 from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
@@ -152,39 +153,57 @@ def recorded_from(
 
 
 def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName]:
-    """The tables of which a snapshot was asked for after the given transaction."""
-    literal: dict[str, int] = {}
-    patterns: list[tuple[int, re.Pattern[str]]] = []
+    """The tables of which a snapshot was asked for after the given transaction.
+
+    Asked for in words under which Debezium finds them.
+    """
+    literal: dict[tuple[str, bool], int] = {}
+    patterns: list[tuple[int, re.Pattern[str], bool]] = []
     for transaction, data in signals:
-        for entry in _collections(data):
+        names, blocking = _collections(data)
+        for entry in names:
             if _ESCAPED_OR_PLAIN.fullmatch(entry):
-                name = re.sub(r"\\(.)", r"\1", entry)
-                literal[name] = max(transaction, literal.get(name, 0))
+                key = re.sub(r"\\(.)", r"\1", entry), blocking
+                literal[key] = max(transaction, literal.get(key, 0))
             elif pattern := _compiled(entry):
-                patterns.append((transaction, pattern))
+                patterns.append((transaction, pattern, blocking))
     return {
         table
         for table, start in since.items()
-        if max(literal.get(table.plain, 0), literal.get(str(table), 0)) > start
+        if max(literal.get(words, 0) for words in _words_for(table)) > start
         or any(
-            transaction > start and pattern.fullmatch(table.plain)
-            for transaction, pattern in patterns
+            transaction > start
+            and (blocking or not needs_quotes(table))
+            and pattern.fullmatch(table.plain)
+            for transaction, pattern, blocking in patterns
         )
     }
 
 
-def _collections(data: str) -> list[str]:
-    """What a signal names; nothing where it is malformed, or asks for some of the rows only."""
+def _words_for(table: TableName) -> Iterator[tuple[str, bool]]:
+    """What means the table in a signal, and whether in one for a blocking snapshot."""
+    yield in_quotes(table), True
+    yield table.plain, True
+    yield in_quotes(table), False
+    yield str(table), False
+    if not needs_quotes(table):
+        yield table.plain, False
+
+
+def _collections(data: str) -> tuple[list[str], bool]:
+    """What a signal names, and whether for a blocking snapshot; nothing where it is malformed, or
+    asks for some of the rows only."""
     try:
         found: Any = json.loads(data)
     except ValueError:
-        return []
+        return [], False
     if not isinstance(found, dict):
-        return []
+        return [], False
     if found.get("additional-conditions") or found.get("additional-condition"):
-        return []
+        return [], False
     names = found.get("data-collections")
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return texts, str(found.get("type")).lower() == BLOCKING
 
 
 def _compiled(entry: str) -> re.Pattern[str] | None:

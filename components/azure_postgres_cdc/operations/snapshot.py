@@ -11,7 +11,7 @@ from pathlib import Path
 from psycopg import sql
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.snapshot_signal import SIGNAL_TYPE, is_plain, signals
+from azure_postgres_cdc.database.snapshot_signal import SIGNAL_TYPE, is_plain, may_be_found, signals
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 from azure_postgres_cdc.operations.login import as_connector
@@ -71,11 +71,18 @@ def signal(
         published = _published(connection, form, table)
         wanted = choice.names(published)
         _check(form, wanted, published)
+        lost = [
+            name for name in wanted if not may_be_found(name, kind, filtered=condition is not None)
+        ]
+        if lost and not choice.everything:
+            raise CdcError(f"{listed(lost)}: {_LOST}. Remedy: {_ANOTHER_WAY}")
+        wanted = [name for name in wanted if name not in lost]
         data = _data(wanted, kind, condition)
         written = [(f"{ID_PREFIX}{uuid.uuid4()}", item) for item in data]
         if not dry_run:
             _write(connection, table, written)
-        return [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form, wanted)]
+        told = [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form)]
+        return [*told, f"note: {listed(lost)}: {_LOST}: {_ANOTHER_WAY}"] if lost else told
 
 
 def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
@@ -112,7 +119,8 @@ def _data(wanted: Sequence[TableName], kind: Kind, condition: str | None) -> lis
     # A blocking snapshot takes the whole query, an incremental one adds its condition to its own.
     blocking = f"SELECT * FROM {wanted[0]} WHERE {condition}"  # noqa: S608 - the user's own query
     try:
-        return signals(wanted, kind, blocking if kind is Kind.BLOCKING else condition)
+        filter_ = blocking if kind is Kind.BLOCKING else condition
+        return signals(wanted, kind, {wanted[0]: filter_})
     except ValueError as error:
         raise CdcError(f"the signal is {error}. Remedy: a shorter condition") from None
 
@@ -125,6 +133,8 @@ def _write(connection: Connection, table: TableName, written: Sequence[tuple[str
         )
 
 
+_LOST = "Debezium finds no such name (a regular expression's characters, spaces, dots, commas)"
+_ANOTHER_WAY = "another kind of snapshot (--type), or another name for the table"
 _REMEDIES = {
     "42501": "pulumi up --refresh, which grants INSERT to the connector's role again",
     "42P01": "pulumi up, which makes the table again",
@@ -145,12 +155,6 @@ def _told(
         yield f"{id_} {data}"
 
 
-def _notes(connection: Connection, form: Form, wanted: Sequence[TableName]) -> Iterator[str]:
+def _notes(connection: Connection, form: Form) -> Iterator[str]:
     if rows(connection, _ACTIVE, form.slot) != [True]:
         yield f"note: nobody reads slot {form.slot}; the snapshot begins once the connector does"
-    odd = [table for table in wanted if not is_plain(table)]
-    if odd:
-        yield (
-            f"note: {listed(odd)}: Debezium may not find a name with dots or quotes in an "
-            "incremental snapshot; look at the connector's log"
-        )
