@@ -19,7 +19,7 @@ from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
-from azure_postgres_cdc.database.snapshot_signal import BLOCKING, in_quotes, needs_quotes
+from azure_postgres_cdc.database.snapshot_signal import BLOCKING, WHOLE, in_quotes, needs_quotes
 from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
@@ -54,7 +54,7 @@ WHERE a.attgenerated = 's' AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
 """
 # Both counters, because xmin has 32 bits only.
 _SIGNALS = """
-SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data
+SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data, id
 FROM {} WHERE type = 'execute-snapshot' AND data IS NOT NULL
 """
 _ESCAPED_OR_PLAIN = re.compile(r"(?:[^\\^$|?*+()\[\]{}]|\\[^A-Za-z0-9])*")
@@ -230,8 +230,20 @@ def read_signals(connection: Connection, own_tables: Iterable[TableName]) -> Sig
             with explained(f"cannot read {table}"):
                 query = sql.SQL(_SIGNALS).format(table.identifier)
                 found = connection.execute(query).fetchall()
-            signals += [(full_transaction_id(xmin, now), data) for xmin, now, data in found]
+            signals += [
+                (full_transaction_id(xmin, now), _whole(data) if id_.startswith(WHOLE) else data)
+                for xmin, now, data, id_ in found
+            ]
     return signals
+
+
+def _whole(data: str) -> str:
+    """Without the conditions, which are those of the publication."""
+    try:
+        found: Any = json.loads(data)
+    except ValueError:
+        return data
+    return json.dumps(found | {"additional-conditions": []}) if isinstance(found, dict) else data
 
 
 def warning(publication: str, needed: Collection[TableName]) -> str:

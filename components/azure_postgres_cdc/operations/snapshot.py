@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +11,19 @@ from pathlib import Path
 from psycopg import sql
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.snapshot_signal import SIGNAL_TYPE, is_plain, may_be_found, signals
+from azure_postgres_cdc.database.snapshot_signal import (
+    ID_PREFIX,
+    SIGNAL_TYPE,
+    WHOLE,
+    is_plain,
+    may_be_found,
+    signals,
+)
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 from azure_postgres_cdc.operations.login import as_connector
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.settings import read_tables
-
-ID_PREFIX = "azure-postgres-cdc-"
 
 _PUBLISHED = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s"
 _ACTIVE = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
@@ -71,14 +76,13 @@ def signal(
         published = _published(connection, form, table)
         wanted = choice.names(published)
         _check(form, wanted, published)
-        lost = [
-            name for name in wanted if not may_be_found(name, kind, filtered=condition is not None)
-        ]
+        filters = _filters(form, wanted, kind, condition)
+        lost = [name for name in wanted if not may_be_found(name, kind, filtered=name in filters)]
         if lost and not choice.everything:
             raise CdcError(f"{listed(lost)}: {_LOST}. Remedy: {_ANOTHER_WAY}")
         wanted = [name for name in wanted if name not in lost]
-        data = _data(wanted, kind, condition)
-        written = [(f"{ID_PREFIX}{uuid.uuid4()}", item) for item in data]
+        prefix = WHOLE if condition is None and filters else ID_PREFIX
+        written = [(f"{prefix}{uuid.uuid4()}", item) for item in _data(wanted, kind, filters)]
         if not dry_run:
             _write(connection, table, written)
         told = [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form)]
@@ -108,19 +112,30 @@ def _check(form: Form, wanted: Sequence[TableName], published: Sequence[TableNam
         raise CdcError(f"publication {form.publication} holds no captured table")
 
 
-def _data(wanted: Sequence[TableName], kind: Kind, condition: str | None) -> list[str]:
-    if condition is None:
-        return signals(wanted, kind)
-    if len(wanted) != 1 or not is_plain(wanted[0]):
+def _filters(
+    form: Form, wanted: Sequence[TableName], kind: Kind, condition: str | None
+) -> dict[TableName, str]:
+    """Which rows, where it is not all: a snapshot knows nothing of the publication's filters."""
+    if condition is not None and (len(wanted) != 1 or not is_plain(wanted[0])):
         raise CdcError(
             "--condition goes with one table, whose name has only letters, digits and underscores. "
             "Remedy: one call for each table"
         )
-    # A blocking snapshot takes the whole query, an incremental one adds its condition to its own.
-    blocking = f"SELECT * FROM {wanted[0]} WHERE {condition}"  # noqa: S608 - the user's own query
+    found: dict[TableName, str] = {}
+    for table in wanted:
+        parts = [part for part in (form.row_filters.get(table), condition) if part]
+        if parts:
+            # Debezium has conditions of its own to go with it.
+            where = " AND ".join(f"({part})" for part in parts)
+            # A blocking snapshot takes the whole query, an incremental one adds to its own.
+            query = f"SELECT * FROM {table} WHERE {where}"  # noqa: S608 - the user's own
+            found[table] = query if kind is Kind.BLOCKING else where
+    return found
+
+
+def _data(wanted: Sequence[TableName], kind: Kind, filters: Mapping[TableName, str]) -> list[str]:
     try:
-        filter_ = blocking if kind is Kind.BLOCKING else condition
-        return signals(wanted, kind, {wanted[0]: filter_})
+        return signals(wanted, kind, filters)
     except ValueError as error:
         raise CdcError(f"the signal is {error}. Remedy: a shorter condition") from None
 
@@ -133,8 +148,8 @@ def _write(connection: Connection, table: TableName, written: Sequence[tuple[str
         )
 
 
-_LOST = "Debezium finds no such name (a regular expression's characters, spaces, dots, commas)"
-_ANOTHER_WAY = "another kind of snapshot (--type), or another name for the table"
+_LOST = "Debezium finds no such name (spaces, dots, quotes; a regular expression's characters)"
+_ANOTHER_WAY = "the other kind of snapshot (--type), or another name for the table"
 _REMEDIES = {
     "42501": "pulumi up --refresh, which grants INSERT to the connector's role again",
     "42P01": "pulumi up, which makes the table again",
