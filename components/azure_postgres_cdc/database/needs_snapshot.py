@@ -13,21 +13,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
-from azure_postgres_cdc.database.snapshot_signal import BLOCKING, WHOLE, in_quotes, needs_quotes
+from azure_postgres_cdc.database.snapshot_signal import (
+    BLOCKING,
+    WHOLE,
+    in_quotes,
+    keyless,
+    needs_quotes,
+)
 from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName, listed, quoted
 
 Needs = Mapping[str, int]
-Signals = Sequence[tuple[int, str]]
-"""The transaction that wrote each signal, and its `data`."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Every request for a snapshot in the signal table."""
+
+    asked: Sequence[tuple[int, str]] = ()
+    """The transaction that wrote each signal, and its `data`."""
+    keyless: Collection[TableName] = ()
+    """The tables that an incremental snapshot skips."""
+
 
 # The connector of a slot that nobody has read so far has its first snapshot still to come. Before
 # PostgreSQL 14 nobody counts.
@@ -138,7 +154,7 @@ def without_acknowledged(
 
 
 def recorded_from(
-    recorded: Needs, needed: Iterable[str], transaction: int, signals: Signals = ()
+    recorded: Needs, needed: Iterable[str], transaction: int, signals: Signals
 ) -> dict[str, int]:
     """The record once this transaction has begun to publish what is new in it.
 
@@ -159,7 +175,7 @@ def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName
     """
     literal: dict[tuple[str, bool], int] = {}
     patterns: list[tuple[int, re.Pattern[str], bool]] = []
-    for transaction, data in signals:
+    for transaction, data in signals.asked:
         names, blocking = _collections(data)
         for entry in names:
             if _ESCAPED_OR_PLAIN.fullmatch(entry):
@@ -170,20 +186,22 @@ def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName
     return {
         table
         for table, start in since.items()
-        if max(literal.get(words, 0) for words in _words_for(table)) > start
+        if max(literal.get(words, 0) for words in _words_for(table, signals)) > start
         or any(
             transaction > start
-            and (blocking or not needs_quotes(table))
+            and (blocking or not (needs_quotes(table) or table in signals.keyless))
             and pattern.fullmatch(table.plain)
             for transaction, pattern, blocking in patterns
         )
     }
 
 
-def _words_for(table: TableName) -> Iterator[tuple[str, bool]]:
+def _words_for(table: TableName, signals: Signals) -> Iterator[tuple[str, bool]]:
     """What means the table in a signal, and whether in one for a blocking snapshot."""
     yield in_quotes(table), True
     yield table.plain, True
+    if table in signals.keyless:
+        return
     yield in_quotes(table), False
     yield str(table), False
     if not needs_quotes(table):
@@ -222,9 +240,13 @@ def full_transaction_id(xmin: int, now: int) -> int:
     return found + (1 << 32) if found < now - (1 << 31) else found
 
 
-def read_signals(connection: Connection, own_tables: Iterable[TableName]) -> Signals:
-    """Every request for a snapshot in the signal table, if the connector has one."""
+def read_signals(
+    connection: Connection, own_tables: Iterable[TableName], recorded: Needs
+) -> Signals:
+    """What the connector was asked for, if it has a signal table and something is recorded."""
     signals: list[tuple[int, str]] = []
+    if not recorded:
+        return Signals()
     for table in own_tables:
         if table.name == SIGNAL_TABLE and rows(connection, "SELECT to_regclass(%s)", str(table))[0]:
             with explained(f"cannot read {table}"):
@@ -234,7 +256,7 @@ def read_signals(connection: Connection, own_tables: Iterable[TableName]) -> Sig
                 (full_transaction_id(xmin, now), _whole(data) if id_.startswith(WHOLE) else data)
                 for xmin, now, data, id_ in found
             ]
-    return signals
+    return Signals(signals, keyless(connection, map(TableName.parse, recorded)))
 
 
 def _whole(data: str) -> str:

@@ -194,7 +194,7 @@ def _to_do(
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
     recorded = ledger.read(connection, name).needs_snapshot
-    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if recorded else []
+    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), recorded)
     open_needs = needs_snapshot.still_needed(recorded, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
     if needed:

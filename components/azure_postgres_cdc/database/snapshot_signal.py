@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.names import TableName
 
 SIGNAL_TYPE = "execute-snapshot"
@@ -22,9 +24,21 @@ WHOLE = f"{ID_PREFIX}published-"
 """What the id of a signal begins with whose conditions leave out what is not published anyway."""
 MAX_CHARACTERS = 2000
 """The signal table's `data` is VARCHAR(2000), and counts characters."""
+INCREMENTAL = "incremental"
 BLOCKING = "blocking"
 """The kind of snapshot that does without regular expressions for conditions."""
 
+_KEYLESS = """
+SELECT wanted.schema, wanted.name FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+JOIN pg_namespace n ON n.nspname = wanted.schema
+JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name
+LEFT JOIN pg_index i ON i.indrelid = c.oid AND i.indisunique AND i.indexprs IS NULL
+GROUP BY 1, 2
+HAVING NOT coalesce(bool_or(i.indisprimary), false)
+    AND NOT coalesce(bool_and(i.indpred IS NULL AND (
+        SELECT bool_and(a.attnotnull) FROM pg_attribute a
+        WHERE a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey))), false)
+"""
 _PLAIN = re.compile(r"\w+\.\w+")
 _META = re.compile(r"([\\.\[\](){}*+?^$|])")
 _NEEDS_QUOTES = re.compile(r'[\s."]')
@@ -70,6 +84,14 @@ def may_be_found(table: TableName, kind: str, *, filtered: bool) -> bool:
 
 def _is_expression(table: TableName) -> bool:
     return any(character != "." for part in table for character in _META.findall(part))
+
+
+def keyless(connection: Connection, tables: Iterable[TableName]) -> set[TableName]:
+    """Those of the tables that an incremental snapshot skips, or may leave rows out of.
+
+    It goes along the primary key, or else along a unique index, of which it takes any.
+    """
+    return {TableName(*row) for row in rows(connection, _KEYLESS, *columns(tables))}
 
 
 def signals(

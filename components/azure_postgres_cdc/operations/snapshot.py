@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from azure_postgres_cdc.database.snapshot_signal import (
     SIGNAL_TYPE,
     WHOLE,
     is_plain,
+    keyless,
     may_be_found,
     signals,
 )
@@ -77,16 +78,17 @@ def signal(
         wanted = choice.names(published)
         _check(form, wanted, published)
         filters = _filters(form, wanted, kind, condition)
-        lost = [name for name in wanted if not may_be_found(name, kind, filtered=name in filters)]
-        if lost and not choice.everything:
-            raise CdcError(f"{listed(lost)}: {_LOST}. Remedy: {_ANOTHER_WAY}")
-        wanted = [name for name in wanted if name not in lost]
+        skipped = _skipped(connection, wanted, kind, filters)
+        left_out = [f"{listed(names)}: {why}" for why, names in skipped.items()]
+        wanted = sorted(set(wanted).difference(*skipped.values()))
+        if left_out and not (choice.everything and wanted):
+            raise CdcError(f"{'; '.join(left_out)}. Remedy: {_ANOTHER_WAY}")
         prefix = WHOLE if condition is None and filters else ID_PREFIX
         written = [(f"{prefix}{uuid.uuid4()}", item) for item in _data(wanted, kind, filters)]
         if not dry_run:
             _write(connection, table, written)
         told = [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form)]
-        return [*told, f"note: {listed(lost)}: {_LOST}: {_ANOTHER_WAY}"] if lost else told
+        return [*told, *(f"note: {line}: {_ANOTHER_WAY}" for line in left_out)]
 
 
 def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
@@ -133,6 +135,20 @@ def _filters(
     return found
 
 
+def _skipped(
+    connection: Connection, wanted: Sequence[TableName], kind: Kind, filters: Collection[TableName]
+) -> dict[str, list[TableName]]:
+    """What Debezium would pass over, or stop at, by the reason."""
+    keys = keyless(connection, wanted) if kind is Kind.INCREMENTAL else set()
+    lost = [
+        name
+        for name in wanted
+        if name not in keys and not may_be_found(name, kind, filtered=name in filters)
+    ]
+    found = {_KEYLESS: sorted(keys), _LOST: lost}
+    return {reason: names for reason, names in found.items() if names}
+
+
 def _data(wanted: Sequence[TableName], kind: Kind, filters: Mapping[TableName, str]) -> list[str]:
     try:
         return signals(wanted, kind, filters)
@@ -149,6 +165,7 @@ def _write(connection: Connection, table: TableName, written: Sequence[tuple[str
 
 
 _LOST = "Debezium finds no such name (spaces, dots, quotes; a regular expression's characters)"
+_KEYLESS = "without a primary key, Debezium takes no incremental snapshot"
 _ANOTHER_WAY = "the other kind of snapshot (--type), or another name for the table"
 _REMEDIES = {
     "42501": "pulumi up --refresh, which grants INSERT to the connector's role again",
