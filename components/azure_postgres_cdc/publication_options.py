@@ -130,6 +130,11 @@ def _publish_faults(args: Mapping[str, Any]) -> Iterator[str]:
             "publish: lacks insert, but the connector's signals are rows inserted into "
             "streamkap_signal: add it, or use snapshots: read-only"
         )
+    if kinds and "update" not in kinds and args.get("heartbeat"):
+        yield (
+            "publish: lacks update, but a heartbeat is an update of streamkap_heartbeat, and would "
+            "move no slot: add it, or take heartbeat out"
+        )
     generated = args.get("generatedColumns", "none")
     if generated not in ("none", "stored"):
         yield f"generatedColumns: {generated!r} is neither none nor stored"

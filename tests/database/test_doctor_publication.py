@@ -60,7 +60,7 @@ def test_settings_of_the_publication_count(connector: Connector, shop: Shop) -> 
     """What the stack asks for is as it should be, and nothing else is."""
     shop.run("ALTER PUBLICATION streamkap_pub SET (publish = 'insert')")
     assert connector.said("publication-options")[0] == "failed"
-    connector.settings["publish"] = ["insert"]
+    connector.settings |= {"publish": ["insert"], "heartbeat": False}
     assert connector.said("publication-options") == (
         "ok",
         "published, as asked for: INSERT; roots stand for partitions",
