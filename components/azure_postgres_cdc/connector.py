@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NotRequired, TypedDict
 
 import pulumi
@@ -56,9 +56,15 @@ def connector_settings(
     publication: str,
     schemas: pulumi.Input[Sequence[str]],
     tables: pulumi.Input[str],
+    columns: Mapping[str, Sequence[str]],
+    row_filters: Mapping[str, str],
     form: FormArgs,
 ) -> dict[str, Any]:
-    """The form's fields in the page's order. Only the password is a secret."""
+    """The form's fields in the page's order. Only the password is a secret.
+
+    `columns` and `row_filters`: what the publication is restricted to, which snapshots have to be
+    told of besides; they are no fields of the form.
+    """
     ssh = form.get("ssh")
     return {
         "name": form.get("name", database),
@@ -80,6 +86,8 @@ def connector_settings(
         "representBinaryDataAs": form.get("binaryHandling", "bytes"),
         "schemas": schemas,
         "tables": tables,
+        **({"columns": columns} if columns else {}),
+        **({"rowFilters": row_filters} if row_filters else {}),
     }
 
 

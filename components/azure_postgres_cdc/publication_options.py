@@ -21,10 +21,11 @@ class PublicationArgs(TypedDict):
     columns: NotRequired[Mapping[str, Sequence[str]]]
     """For some captured tables, the only columns that are published (PostgreSQL 15+). Names of
     tables as in SQL, names of columns as they are, without quotes. They must hold the replica
-    identity. Default: every column."""
+    identity. Snapshots read every column, unless the connector is told. Default: every column."""
     rowFilters: NotRequired[Mapping[str, str]]
     """For some captured tables, an SQL expression: only rows for which it is true are published
-    (PostgreSQL 15+). It may only use columns of the replica identity. Default: every row."""
+    (PostgreSQL 15+). It may only use columns of the replica identity. A connector's own snapshots
+    read every row. Default: every row."""
     publish: NotRequired[Sequence[str]]
     """Which changes are published: `insert`, `update`, `delete`, `truncate`. Default: all."""
     publishViaPartitionRoot: NotRequired[bool]
@@ -128,6 +129,11 @@ def _publish_faults(args: Mapping[str, Any]) -> Iterator[str]:
         yield (
             "publish: lacks insert, but the connector's signals are rows inserted into "
             "streamkap_signal: add it, or use snapshots: read-only"
+        )
+    if kinds and "update" not in kinds and args.get("heartbeat"):
+        yield (
+            "publish: lacks update, but a heartbeat is an update of streamkap_heartbeat, and would "
+            "move no slot: add it, or take heartbeat out"
         )
     generated = args.get("generatedColumns", "none")
     if generated not in ("none", "stored"):

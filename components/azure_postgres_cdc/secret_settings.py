@@ -11,7 +11,7 @@ SECRETS = ("adminPassword", "connectorPassword")
 """The keys beside the settings that hold a secret."""
 OBJECTS = ("server", "connection", "databases")
 
-
+_HASHED = re.compile(r"md5[0-9a-f]{32}|SCRAM-SHA-256\$.+")
 _LIKE_A_SECRET = re.compile(r"(?:password|secret|token|credentials?|key)$", re.IGNORECASE)
 
 
@@ -42,6 +42,20 @@ def secret_faults(given: Mapping[str, Any], secret: Collection[str]) -> Iterator
     for key in SECRETS:
         if given.get(key) and key not in secret:
             yield f"{key}: is in plain text; pulumi config set --secret {key}"
+    if fault := connector_password_fault(str(given.get("connectorPassword") or "")):
+        yield fault
+
+
+def connector_password_fault(password: str) -> str | None:
+    """Why the logins would get another password than this one, if they would."""
+    reason = ""
+    if "\\" in password:
+        reason = "holds a backslash, of which pulumi-postgresql makes two"
+    elif password.upper() == "NULL":
+        reason = "is the word with which pulumi-postgresql sets none"
+    elif _HASHED.fullmatch(password):
+        reason = "is a hash, with which nobody can log in; the connector needs the password itself"
+    return f"connectorPassword: {reason}: choose another one" if reason else None
 
 
 def lacks_password(given: Mapping[str, Any]) -> bool:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_postgresql as postgresql
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.adoption import Adoption
@@ -24,15 +23,11 @@ from azure_postgres_cdc.azure.server_parameters import (
     demand,
 )
 from azure_postgres_cdc.azure.storage import StorageAutoGrow
-from azure_postgres_cdc.database.connection import (
-    DEFAULT_PORT,
-    DEFAULT_SSL_MODE,
-    ConnectionArgs,
-    is_entra,
-)
+from azure_postgres_cdc.database.connection import ConnectionArgs, is_entra
 from azure_postgres_cdc.database.database import Database
 from azure_postgres_cdc.database.effective_parameters import EffectiveParameters
 from azure_postgres_cdc.database.logins import ConnectorLogins, LoginArgs, WalSenderTimeout
+from azure_postgres_cdc.database.postgresql_provider import postgresql_provider
 from azure_postgres_cdc.database.role import (
     ConnectorRoles,
     GeneratedPassword,
@@ -104,7 +99,12 @@ class CdcServer(pulumi.ComponentResource):
         in_azure = None if args["management"] == NONE else self._manage(args)
         # The process that generates passwords imports psycopg while the engine starts the plugin.
         generated = self._generated_passwords(args)
-        self.provider = self._postgresql_provider(after=[*generated.values()])
+        self.provider = postgresql_provider(
+            f"{name}-postgresql",
+            self.connection,
+            self.database,
+            self._after(*generated.values()),
+        )
         in_effect = in_azure or self._in_effect(args, after=self.provider)
         ready = self._databases(args.get("databases", ()), in_effect)
         self.login = args.get("login", {})
@@ -248,7 +248,7 @@ class CdcServer(pulumi.ComponentResource):
             subscription,
             args["resourceGroup"],
             args["serverName"],
-            self._after(None),
+            self._after(),
         )
         storage = StorageAutoGrow(
             f"{self._name}-storage-auto-grow", server.serverId, self._after(server)
@@ -346,27 +346,7 @@ class CdcServer(pulumi.ComponentResource):
         if not is_entra(self.connection) or "password" in self.connection:
             return self.connection["password"]
         login = f"{self._name}-server-administrator"
-        return GeneratedPassword(login, login, self._after(None)).password
+        return GeneratedPassword(login, login, self._after()).password
 
-    def _postgresql_provider(self, after: Sequence[pulumi.Resource]) -> postgresql.Provider:
-        connection = self.connection
-        sign_in = (
-            {"azure_identity_auth": True, "azure_tenant_id": connection["tenantId"]}
-            if is_entra(connection)
-            else {"password": pulumi.Output.secret(connection["password"])}
-        )
-        return postgresql.Provider(
-            f"{self._name}-postgresql",
-            host=connection["host"],
-            port=connection.get("port", DEFAULT_PORT),
-            username=connection["user"],
-            sslmode=connection.get("sslMode", DEFAULT_SSL_MODE),
-            sslrootcert=connection.get("sslRootCert"),
-            database=self.database,
-            superuser=False,
-            **sign_in,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*after]),
-        )
-
-    def _after(self, resource: pulumi.Resource | None) -> pulumi.ResourceOptions:
-        return pulumi.ResourceOptions(parent=self, depends_on=[resource] if resource else [])
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions(parent=self, depends_on=[*resources])

@@ -28,6 +28,7 @@ from azure_postgres_cdc.azure.restart import (
 from azure_postgres_cdc.database.connection import ConnectionArgs, is_entra
 from azure_postgres_cdc.database.logins import LoginArgs, login_faults
 from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER, identifier_fault, shared_names
+from azure_postgres_cdc.secret_settings import connector_password_fault
 
 CREATE, EXISTING, NONE = "create", "existing", "none"
 DEFAULT_DATABASE = "postgres"
@@ -120,6 +121,7 @@ def faults_of_server(args: CdcServerArgs) -> list[str]:
         *_user_faults(args["connection"]["user"], users_of(args)),
         *_former_user_faults(args),
         *login_faults(args.get("login", {})),
+        *_password_faults(args),
     ]
 
 
@@ -157,6 +159,21 @@ def _connection_faults(args: CdcServerArgs) -> Iterator[str]:
             yield "connection.password is given, and auth entra needs none: take it out"
     elif "password" not in connection:
         yield "connection.password is missing; auth password needs it"
+    # pulumi-postgresql puts them into a URL.
+    host = connection.get("host")
+    if isinstance(host, str) and host.startswith("/"):
+        yield f"connection.host {host} is a socket's folder: give the server's name or address"
+    if ":" in connection["user"]:
+        yield (
+            f"connection.user {connection['user']} holds a colon, at which pulumi-postgresql cuts "
+            "it off: choose another administrator"
+        )
+
+
+def _password_faults(args: CdcServerArgs) -> Iterator[str]:
+    password = args.get("connectorPassword")
+    if isinstance(password, str) and (fault := connector_password_fault(password)):
+        yield fault
 
 
 def _entra_faults(connection: ConnectionArgs, create: CreateArgs) -> Iterator[str]:

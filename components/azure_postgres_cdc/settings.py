@@ -128,7 +128,8 @@ class Database(SettingsModel):
     def _publication_is_possible(self) -> Database:
         tables_known = self.capture.tablesFile is None
         capture = self.capture.arguments(Path()) if tables_known else None
-        args = {**self._publication_arguments(), "snapshots": self.snapshots}
+        beside = {"snapshots": self.snapshots, "heartbeat": self.heartbeat}
+        args = {**self._publication_arguments(), **beside}
         faults = list(option_faults(args, capture))
         if faults:
             raise ValueError("\n".join(faults))

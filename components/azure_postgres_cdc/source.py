@@ -203,6 +203,8 @@ class CdcSource(pulumi.ComponentResource):
             publication=plan.publication,
             schemas=plan.schemas or published.apply(plan.captured_schemas),
             tables=published.apply(plan.captured_tables),
+            columns=plan.publication_options.columns,
+            row_filters=plan.publication_options.row_filters,
             form=plan.form,
         )
 

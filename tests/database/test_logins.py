@@ -376,3 +376,71 @@ def test_role_that_the_administrator_may_not_change_is_refused_before_anything_i
         managed.check()
     finally:
         shop.run(f"DROP ROLE {name}", superuser=True)
+
+
+def test_what_else_an_adopted_role_loses_is_listed(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(
+        f"ALTER ROLE {user} NOINHERIT VALID UNTIL '2036-01-01 00:00:00+00'",
+        f"ALTER ROLE {user} SET search_path TO public",
+        f"ALTER ROLE {user} SET statement_timeout TO 60000",
+        f"ALTER ROLE {user} SET wal_sender_timeout TO 0",
+    )
+    logins(shop, user).check()
+    assert (
+        "; gets INHERIT; is valid for ever, not until 2036-01-01 00:00:00+00; loses its setting of "
+        "search_path, statement_timeout; gets the stack's"
+    ) in capfd.readouterr().err
+
+
+# What pulumi-postgresql would stumble over
+
+
+def test_timeout_that_cannot_be_read_is_refused_and_later_warned_of(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    text = (
+        f"role {user} has statement_timeout=5min, and pulumi-postgresql reads only milliseconds "
+        f"without a unit. Remedy: ALTER ROLE {user} SET statement_timeout = <number>, or RESET it"
+    )
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = '5min'")
+    managed = logins(shop, user)
+    assert managed.refusal() == text
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = 300000")
+    managed.up()
+    shop.run(f"ALTER ROLE {user} SET statement_timeout = '5min'")
+    capfd.readouterr()
+    assert managed.up() == []
+    assert capfd.readouterr().err == f"warning: {text}\n"
+
+
+@pytest.mark.parametrize("admin_option", [False, True])
+def test_membership_that_somebody_else_granted_is_refused_and_later_warned_of(
+    shop: Shop, user: str, admin_option: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """With the ADMIN option, too: a REVOKE takes only what its own role has granted."""
+    if shop.server.major < 16:
+        pytest.skip("CREATEROLE takes away every membership")
+    group = f"{user}_group"
+    grant, revoke = f"GRANT {group} TO {user}", f"REVOKE {group} FROM {user}"
+    shop.run(f"CREATE ROLE {group}", grant, superuser=True)
+    try:
+        if admin_option:
+            shop.run(f"GRANT {group} TO cdc_admin WITH ADMIN OPTION", superuser=True)
+        text = (
+            f"role {user} is a member of {group}, which the stack does not name: pulumi-postgresql "
+            "takes that away when it changes the role, and the administrator cdc_admin may not. "
+            f"Remedy: have azuresu, who granted it, run: {revoke}"
+        )
+        managed = logins(shop, user)
+        assert managed.refusal() == text
+        shop.run(revoke, superuser=True)
+        managed.up()
+        shop.run(grant, superuser=True)
+        capfd.readouterr()
+        assert managed.up() == []
+        assert capfd.readouterr().err == f"warning: {text}\n"
+        assert logins(shop, user, memberships={user: [group]}).check()
+    finally:
+        shop.run(f"DROP ROLE {group}", superuser=True)

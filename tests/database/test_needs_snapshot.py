@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.database.publication_support import SIGNAL, listed, make_tables, publication
 
 from azure_postgres_cdc.database import needs_snapshot
+from azure_postgres_cdc.database.needs_snapshot import Signals
 from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.names import TableName
 
@@ -352,21 +353,38 @@ def test_partition_that_is_never_published_is_told(
 def test_entry_of_a_signal_is_a_regular_expression_of_the_whole_name(
     entry: str, matches: bool
 ) -> None:
-    signals = [(11, json.dumps({"data-collections": [entry]}))]
+    signals = Signals([(11, json.dumps({"data-collections": [entry]}))])
     assert needs_snapshot.signalled({ORDERS: 10}, signals) == ({ORDERS} if matches else set())
     assert needs_snapshot.signalled({ORDERS: 11}, signals) == set()
 
 
-def test_odd_name_is_matched_without_quotes() -> None:
-    odd = TableName("Odd Schema", "Tab(le")
-    signals = [(2, json.dumps({"data-collections": [r"Odd Schema\.Tab\(le"]}))]
-    assert needs_snapshot.signalled({odd: 1}, signals) == {odd}
-    assert needs_snapshot.signalled({TableName("Odd Schema", "Table"): 1}, signals) == set()
+@pytest.mark.parametrize(
+    ("entry", "kinds"),
+    [
+        ('"Odd Schema"."Table"', {"incremental", "blocking"}),
+        (r"Odd Schema\.Table", {"blocking"}),
+        ("Odd Schema.Ta.*", {"blocking"}),
+        ('"Odd Schema"."Other"', set()),
+    ],
+)
+def test_odd_name_counts_where_debezium_finds_it(entry: str, kinds: set[str]) -> None:
+    """An incremental snapshot skips a name that needs quotes and has none."""
+    odd = TableName("Odd Schema", "Table")
+    for kind in ("incremental", "blocking"):
+        signals = Signals([(2, json.dumps({"type": kind, "data-collections": [entry]}))])
+        assert needs_snapshot.signalled({odd: 1}, signals) == ({odd} if kind in kinds else set())
 
 
 @pytest.mark.parametrize("data", ["", "{", "null", "[]", "{}", '{"data-collections": "x"}'])
 def test_malformed_signal_is_passed_over(data: str) -> None:
-    assert needs_snapshot.signalled({ORDERS: 1}, [(2, data)]) == set()
+    assert needs_snapshot.signalled({ORDERS: 1}, Signals([(2, data)])) == set()
+
+
+@pytest.mark.parametrize("entry", ["public.orders", "public.*"])
+def test_incremental_snapshot_of_a_table_without_a_key_counts_for_nothing(entry: str) -> None:
+    for kind, done in (("incremental", set()), ("blocking", {ORDERS})):
+        data = json.dumps({"type": kind, "data-collections": [entry]})
+        assert needs_snapshot.signalled({ORDERS: 1}, Signals([(2, data)], {ORDERS})) == done
 
 
 @given(now=st.integers(2**33, 2**40), before=st.integers(0, 2**31 - 1))

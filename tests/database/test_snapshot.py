@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from tests.database.doctor_support import Connector
 
+from azure_postgres_cdc.database import needs_snapshot
+from azure_postgres_cdc.database.connection import connect
+from azure_postgres_cdc.database.snapshot_signal import collection, may_be_found
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.names import TableName
 from azure_postgres_cdc.operations.snapshot import ID_PREFIX, Choice, Kind, signal
 
 if TYPE_CHECKING:
@@ -70,7 +74,7 @@ def test_all_captured_tables_are_those_that_are_published(ready: Connector, shop
 
 def test_many_tables_are_as_many_rows_as_it_takes(ready: Connector, shop: Shop) -> None:
     """Characters count, not bytes; an odd name means one table only."""
-    names = [f"Bücher_{number}_{'ü' * 20}" for number in range(60)] + ['odd.na"me+', "oddXname"]
+    names = [f"Bücher_{number}_{'ü' * 20}" for number in range(60)] + ["odd+name", "oddd+name"]
     for name in names:
         quoted = '"' + name.replace('"', '""') + '"'
         shop.run(
@@ -86,7 +90,82 @@ def test_many_tables_are_as_many_rows_as_it_takes(ready: Connector, shop: Shop) 
     tables = ["public.orders", "sales.orders", *(f"sales.{name}" for name in names)]
     matched = [[table for table in tables if re.fullmatch(each, table)] for each in patterns]
     assert sorted(matched) == [[table] for table in sorted(tables)]
-    assert said[-1].startswith('note: sales."odd.na""me+": Debezium may not find')
+
+
+def test_table_that_debezium_would_not_find_is_left_out(ready: Connector, shop: Shop) -> None:
+    """And is needed still: nothing says that a snapshot of it was asked for."""
+    shop.run(
+        'CREATE TABLE sales."odd (name)" (id int PRIMARY KEY)',
+        'ALTER PUBLICATION streamkap_pub ADD TABLE sales."odd (name)"',
+    )
+    assert refusal(ready, Choice(('sales."odd (name)"',))).startswith(
+        'sales."odd (name)": Debezium finds no such name'
+    )
+    said = signal(ready.form, Choice(everything=True), Kind.INCREMENTAL)
+    assert written(shop) == [
+        {"type": "incremental", "data-collections": ["public.orders", "sales.orders"]}
+    ]
+    assert said[-1].startswith('note: sales."odd (name)": Debezium finds no such name')
+
+
+@pytest.mark.parametrize(
+    ("columns", "index", "skipped"),
+    [
+        ("id int PRIMARY KEY", "", False),
+        ("id int", "", True),
+        ("id int NOT NULL", "(id)", False),
+        ("id int", "(id)", True),
+        ("id int NOT NULL", "(id) WHERE id > 0", True),
+        ("id int NOT NULL", "((id + 1))", True),
+    ],
+)
+def test_incremental_snapshot_needs_a_key(
+    ready: Connector, shop: Shop, columns: str, index: str, skipped: bool
+) -> None:
+    """Debezium skips it with a line in its log; along another index it may leave rows out."""
+    shop.run(
+        f"CREATE TABLE sales.keyless ({columns})",
+        *([f"CREATE UNIQUE INDEX ON sales.keyless {index}"] if index else []),
+        "ALTER PUBLICATION streamkap_pub ADD TABLE sales.keyless",
+    )
+    only = Choice(("sales.keyless",))
+    if not skipped:
+        signal(ready.form, only, Kind.INCREMENTAL)
+        return
+    assert refusal(ready, only) == (
+        "sales.keyless: without a primary key, Debezium takes no incremental snapshot. Remedy: the "
+        "other kind of snapshot (--type), or another name for the table"
+    )
+    said = signal(ready.form, Choice(everything=True), Kind.INCREMENTAL)
+    assert said[-1].startswith("note: sales.keyless: without a primary key")
+    assert "sales.keyless" not in str(written(shop))
+    signal(ready.form, only, Kind.BLOCKING)
+
+
+@pytest.mark.parametrize(
+    ("name", "collection_", "ways"),
+    [
+        ("orders", "public.orders", "incremental, blocking, filtered"),
+        ("Bücher-1", "public.Bücher-1", "incremental, blocking, filtered"),
+        ("Odd Table", '"public"."Odd Table"', "blocking, filtered"),
+        ("dot.ted", '"public"."dot.ted"', "blocking, filtered"),
+        ('quo"ted', '"public"."quo""ted"', "blocking, filtered"),
+        ("comma,ted", "public.comma,ted", "incremental"),
+        ("a(b", r"public\.a\(b", "incremental, blocking"),
+        ("back\\slash", r"public\.back\\slash", "incremental, blocking"),
+        ("(b c)", r"public\.\(b c\)", ""),
+    ],
+)
+def test_words_under_which_debezium_finds_a_table(name: str, collection_: str, ways: str) -> None:
+    """Measured with Debezium 3.0 and 3.6."""
+    table = TableName("public", name)
+    assert collection(table) == collection_
+    found = {
+        "incremental": may_be_found(table, "incremental", filtered=True),
+        "blocking": may_be_found(table, "blocking", filtered=False),
+        "filtered": may_be_found(table, "blocking", filtered=True),
+    }
+    assert ", ".join(way for way, finds in found.items() if finds) == ways
 
 
 def test_only_captured_tables(ready: Connector, shop: Shop) -> None:
@@ -127,8 +206,8 @@ def test_tables_are_said_in_one_way(ready: Connector, choice: Choice) -> None:
 @pytest.mark.parametrize(
     ("kind", "filter_"),
     [
-        (Kind.INCREMENTAL, "id > 5"),
-        (Kind.BLOCKING, "SELECT * FROM public.orders WHERE id > 5"),
+        (Kind.INCREMENTAL, "(id > 5)"),
+        (Kind.BLOCKING, "SELECT * FROM public.orders WHERE (id > 5)"),
     ],
 )
 def test_condition(ready: Connector, shop: Shop, kind: Kind, filter_: str) -> None:
@@ -137,6 +216,27 @@ def test_condition(ready: Connector, shop: Shop, kind: Kind, filter_: str) -> No
     assert found["additional-conditions"] == [
         {"data-collection": "public.orders", "filter": filter_}
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "filter_", "is_whole"),
+    [(None, "(id < 9)", True), ("id > 5", "(id < 9) AND (id > 5)", False)],
+)
+def test_row_filter_is_a_condition_of_every_snapshot(
+    ready: Connector, shop: Shop, condition: str | None, filter_: str, is_whole: bool
+) -> None:
+    """A snapshot knows nothing of the publication's. With no more than that, it is one of all."""
+    orders = TableName("public", "orders")
+    form = replace(ready.form, row_filters={orders: "id < 9"})
+    signal(form, ORDERS, Kind.INCREMENTAL, condition)
+    (found,) = written(shop)
+    assert found["additional-conditions"] == [
+        {"data-collection": "public.orders", "filter": filter_}
+    ]
+    own = [TableName("streamkap", "streamkap_signal")]
+    with connect(shop.connection, shop.name) as connection:
+        signals = needs_snapshot.read_signals(connection, own, {"public.orders": 1})
+    assert needs_snapshot.signalled({orders: 1}, signals) == ({orders} if is_whole else set())
 
 
 def test_condition_goes_with_one_table_and_into_one_row(ready: Connector) -> None:

@@ -31,6 +31,7 @@ from postgresql_plugin_support import (
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
+from azure_postgres_rehearsal.plugins.postgresql.connections import Settings
 from azure_postgres_rehearsal.plugins.postgresql.plugin import PostgresqlPlugin
 from azure_postgres_rehearsal.plugins.protocol import (
     UNKNOWN,
@@ -223,6 +224,45 @@ def test_connection_that_fails_does_not_tell_the_password(server: EmbeddedPostgr
     assert "wrong-s3cret" not in str(caught.value)
     with pytest.raises(ProviderError, match='unsupported sslmode "prefer"'):
         Engine(server, sslmode="prefer")
+
+
+@pytest.mark.parametrize(
+    ("config", "reached"),
+    [
+        ({"database": "100%25 a%3Fb%23c"}, {"dbname": "100% a?b#c"}),
+        ({"database": "a?b"}, {"dbname": "a"}),
+        ({"database": "a#b"}, {"dbname": "a"}),
+        ({"host": "[::1]"}, {"host": "::1", "port": "5432"}),
+        ({"host": "fd00::1", "port": "6000"}, {"host": "fd00::1:6000", "port": "5432"}),
+        ({"username": "My Group@x"}, {"user": "My Group@x", "password": "p:@/w ?#%+"}),
+        ({"username": "a:b"}, {"user": "a", "password": "b:p:@/w ?#%+"}),
+    ],
+)
+def test_what_the_driver_makes_of_the_url(config: Properties, reached: dict[str, str]) -> None:
+    """Held against lib/pq 1.10.9."""
+    given = {"host": "h", "port": "5432", "username": "u", "password": "p:@/w ?#%+"} | config
+    settings = Settings.from_variables(given)
+    parameters = settings.parameters(settings.database)
+    assert {name: parameters[name] for name in reached} == reached
+
+
+def test_database_with_a_percent_sign_is_no_url(server: EmbeddedPostgres) -> None:
+    with pytest.raises(ProviderError, match="invalid URL escape"):
+        Engine(server, database="100%").create(ROLE, name="cdc_role")
+
+
+def test_backslash_of_a_password_becomes_two(engine: Engine, server: EmbeddedPostgres) -> None:
+    role = engine.create(ROLE, name="cdc_user", login=True, password="a\\b")
+    server.connect("shop", "cdc_user", "a\\\\b").close()
+    engine.update(role, password="c\\d")
+    server.connect("shop", "cdc_user", "c\\\\d").close()
+
+
+def test_timeout_with_a_unit_cannot_be_read(engine: Engine, server: EmbeddedPostgres) -> None:
+    role = engine.create(ROLE, name="cdc_user")
+    run(server, "ALTER ROLE cdc_user SET statement_timeout = '5min'")
+    with pytest.raises(ProviderError, match=r'strconv\.Atoi: parsing "5min": invalid syntax'):
+        engine.refresh(role)
 
 
 # The process

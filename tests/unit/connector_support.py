@@ -34,6 +34,10 @@ READ_ONLY: dict[str, Any] = {
     "signalTableSchema": None,
     "heartbeatTableSchema": None,
 }
+RESTRICTED: dict[str, Any] = {
+    "columns": {"public.orders": ["id", "na,me"], 'public."Odd Table"': ["id"]},
+    "rowFilters": {"public.orders": "id > 0", 'public."Odd Table"': "true"},
+}
 TUNNEL = {"connectViaSshTunnel": True, "ssh": {"host": "jump", "port": 2222, "user": "hop"}}
 ODD_NAMES = (
     'Odd Schema.Tab"le',

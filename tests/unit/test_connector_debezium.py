@@ -10,9 +10,9 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.connector_support import ODD_NAMES, READ_ONLY, TUNNEL, form, stack
+from tests.unit.connector_support import ODD_NAMES, READ_ONLY, RESTRICTED, TUNNEL, form, stack
 
-from azure_postgres_cdc.operations.connector.debezium import escaped, literal
+from azure_postgres_cdc.operations.connector.debezium import escaped, included_columns, literal
 from azure_postgres_cdc.operations.connector.formats import Format, written
 from azure_postgres_cdc.operations.stack import Form
 
@@ -74,6 +74,42 @@ def test_read_only_connector_writes_nothing() -> None:
     assert found["heartbeat.interval.ms"] == "60000"
     assert not {"signal.data.collection", "heartbeat.action.query"} & set(found)
     assert "signal.enabled.channels=kafka" in text  # in a comment
+
+
+def test_snapshots_read_what_is_published() -> None:
+    text = debezium(form(**RESTRICTED))
+    found = read(text)
+    assert found["column.include.list"] == (
+        r"(?!(?:public[.]orders|public[.]Odd\x20Table)[.]).*,"
+        r"public[.]orders[.](?:id|na\x2cme),public[.]Odd\x20Table[.](?:id)"
+    )
+    key = "snapshot.select.statement.overrides"
+    overrides = {name: value for name, value in found.items() if name.startswith(key)}
+    assert overrides == {
+        key: "public.orders",
+        f"{key}.public.orders": "SELECT * FROM public.orders WHERE (id > 0)",
+    }
+    assert (
+        '# The first snapshot reads every row of public."Odd Table": such names go unsaid' in text
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "included"),
+    [
+        ("public.orders.id", True),
+        ("public.orders.na,me", True),
+        ("public.orders.secret", False),
+        ("public.orders.ids", False),
+        ("public.orders_2.secret", True),
+        ("public.Odd Table.id", True),
+        ("public.Odd Table.x", False),
+        ("cdc.streamkap_signal.data", True),
+    ],
+)
+def test_columns_of_other_tables_are_all_there(column: str, included: bool) -> None:
+    expressions = included_columns(form(**RESTRICTED))
+    assert any(re.fullmatch(each, column) for each in expressions) is included
 
 
 def test_comments_say_what_is_not_in_the_properties() -> None:

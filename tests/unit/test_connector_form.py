@@ -27,6 +27,8 @@ def form(**changes: Any) -> dict[str, Any]:
         "publication": "streamkap_pub",
         "schemas": ["public"],
         "tables": ["public.orders"],
+        "columns": {},
+        "row_filters": {},
         "form": options,
     }
     return connector_settings(**given | changes)
@@ -74,6 +76,12 @@ def test_form_s_options_are_all_there() -> None:
     assert found["prefixWithDatabaseName"] is True
     assert found["representBinaryDataAs"] == "hex"
     assert (found["readOnly"], found["heartbeatTableSchema"]) == ("Yes", "beat")
+
+
+def test_restrictions_are_there_where_the_publication_has_any() -> None:
+    columns, filters = {"public.orders": ["id"]}, {"public.orders": "id > 0"}
+    found = run(lambda: form(columns=columns, row_filters=filters)).outputs
+    assert (found["columns"], found["rowFilters"]) == (columns, filters)
 
 
 def test_only_the_password_of_the_form_is_secret() -> None:

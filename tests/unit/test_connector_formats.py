@@ -11,7 +11,16 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from tests.unit.connector_support import FIELDS, ODD_NAMES, PASSWORD, READ_ONLY, TUNNEL, form, stack
+from tests.unit.connector_support import (
+    FIELDS,
+    ODD_NAMES,
+    PASSWORD,
+    READ_ONLY,
+    RESTRICTED,
+    TUNNEL,
+    form,
+    stack,
+)
 from typer.testing import CliRunner, Result
 
 from azure_postgres_cdc.connector import uploaded
@@ -118,10 +127,27 @@ def test_form_before_there_is_a_table_names_the_schemas() -> None:
     assert "Add Schemas/Tables           public\n" in text(Format.FORM, form(tables=[]))
 
 
+def test_form_says_what_snapshots_would_read_besides() -> None:
+    shown = " ".join(text(Format.FORM, form(**RESTRICTED)).split())
+    assert (
+        'The publication has some columns only of public.orders, public."Odd Table". Snapshots '
+        "read all of them, unless the connector's list of columns says so too"
+    ) in shown
+    assert (
+        'The publication has some rows only of public.orders, public."Odd Table". The connector\'s '
+        "first snapshot reads all of them; azure-postgres-cdc snapshot asks for these only."
+    ) in shown
+    assert "The publication has" not in text(Format.FORM, form())
+
+
 # JSON
 
 
-@pytest.mark.parametrize("changes", [{}, READ_ONLY, TUNNEL], ids=["plain", "read-only", "tunnel"])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, READ_ONLY, TUNNEL, RESTRICTED],
+    ids=["plain", "read-only", "tunnel", "restricted"],
+)
 def test_json_is_the_stack_s_output(changes: dict[str, object]) -> None:
     (found,) = json.loads(text(Format.JSON, form(**changes)))
     expected = FIELDS | changes | {"password": None, "tables": ["public.orders", "public.lines"]}

@@ -15,7 +15,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.connector_support import ODD_NAMES, PASSWORD, READ_ONLY, TUNNEL, form, stack
+from tests.unit.connector_support import (
+    ODD_NAMES,
+    PASSWORD,
+    READ_ONLY,
+    RESTRICTED,
+    TUNNEL,
+    form,
+    stack,
+)
 
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations.connector.formats import Format, written
@@ -181,6 +189,12 @@ def test_values_are_the_form_s() -> None:
             "ssh_user": "hop",
         },
     }
+
+
+def test_snapshots_are_told_the_columns_and_somebody_of_the_rows() -> None:
+    text = terraform(form(**RESTRICTED))
+    assert resource(text)["column_include_list"].endswith(r",public[.]Odd\x20Table[.](?:id)")
+    assert "# The publication has some rows only of public.orders" in text
 
 
 def test_password_that_was_asked_for_needs_no_variable() -> None:

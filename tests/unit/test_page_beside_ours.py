@@ -50,7 +50,7 @@ def test_every_field_of_the_form_has_its_row() -> None:
         form = connector_settings(
             hostname="", port=0, database="", username="", password="", read_only=False,
             signal_schema="", heartbeat_schema="", slot="", publication="", schemas=[], tables="",
-            form={"ssh": {"host": ""}},
+            columns={}, row_filters={}, form={"ssh": {"host": ""}},
         )  # fmt: skip
         fields.update(form)
 

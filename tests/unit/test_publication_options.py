@@ -70,6 +70,11 @@ def test_order_and_spelling_mean_nothing() -> None:
             "publish: lacks insert, but the connector's signals are rows inserted into "
             "streamkap_signal: add it, or use snapshots: read-only",
         ),
+        (
+            {"publish": ["insert"], "heartbeat": True},
+            "publish: lacks update, but a heartbeat is an update of streamkap_heartbeat, and would "
+            "move no slot: add it, or take heartbeat out",
+        ),
         ({"tablesInSchema": True}, "tablesInSchema: needs capture.schemas"),
         (
             {"capture": {"allTables": True}, "rowFilters": {"public.orders": "true"}},

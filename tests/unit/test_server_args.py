@@ -230,6 +230,30 @@ def test_arguments_that_are_right(args: CdcServerArgs) -> None:
             existing(users={"cdc_admin": ["r"]}),
             "'cdc_admin' is the administrator; the connector needs its own names",
         ),
+        (
+            existing(connection={"user": "cdc_admin", "host": "/run/x", "password": PASSWORD}),
+            "connection.host /run/x is a socket's folder: give the server's name or address",
+        ),
+        (
+            existing(connection={"user": "a:b", "password": PASSWORD}),
+            "connection.user a:b holds a colon, at which pulumi-postgresql cuts it off: choose "
+            "another administrator",
+        ),
+        (
+            existing(connectorPassword="a\\b"),
+            "connectorPassword: holds a backslash, of which pulumi-postgresql makes two: choose "
+            "another one",
+        ),
+        (
+            existing(connectorPassword="nUll"),
+            "connectorPassword: is the word with which pulumi-postgresql sets none: choose "
+            "another one",
+        ),
+        (
+            existing(connectorPassword="md5" + "0f" * 16),
+            "connectorPassword: is a hash, with which nobody can log in; the connector needs the "
+            "password itself: choose another one",
+        ),
     ],
 )
 def test_one_fault_is_one_line(args: CdcServerArgs, fault: str) -> None:

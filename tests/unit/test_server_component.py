@@ -297,3 +297,24 @@ def test_with_a_password_the_provider_has_it_and_no_identity() -> None:
     assert provider["password"] == PASSWORD
     assert not provider.keys() & {"azureIdentityAuth", "azureTenantId"}
     assert provider["superuser"] == "false"
+
+
+# The provider of the roles
+
+
+@pytest.mark.parametrize(
+    ("host", "database", "handed"),
+    [
+        ("db.example.net", "my shop", ("db.example.net", "my shop")),
+        ("fd00::12", "100%", ("[fd00::12]", "100%25")),
+        ("10.0.0.4", "a?b#c\n", ("10.0.0.4", "a%3Fb%23c%0A")),
+    ],
+)
+def test_provider_gets_host_and_database_as_they_stand_in_a_url(
+    host: str, database: str, handed: tuple[str, str]
+) -> None:
+    args = unmanaged(database=database)
+    args["connection"] = args["connection"] | {"host": host}
+    provider = next(item for item in alone(args).declared.values() if item.name == "cdc-postgresql")
+    assert (provider.inputs["host"], provider.inputs["database"]) == handed
+    assert provider.inputs["connectTimeout"] == "15"

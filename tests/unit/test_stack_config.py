@@ -123,6 +123,15 @@ def test_password_in_plain_text_is_refused_and_not_shown(given: Given) -> None:
     ]
 
 
+def test_connector_password_that_would_become_another_one_is_refused(given: Given) -> None:
+    passwords = {"adminPassword": "back\\slash", "connectorPassword": "hunter\\2"}
+    given({**minimal(), **passwords}, tuple(passwords))
+    assert refused() == [
+        "connectorPassword: holds a backslash, of which pulumi-postgresql makes two: choose "
+        "another one"
+    ]
+
+
 def test_secret_elsewhere_is_refused(given: Given) -> None:
     given({**minimal(), "adminPassword": PASSWORD}, ("adminPassword", "connection"))
     assert refused() == [

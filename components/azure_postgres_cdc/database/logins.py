@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, NotRequired, TypedDict
 
 import pulumi
@@ -18,6 +18,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
     rows,
 )
+from azure_postgres_cdc.database.role_obstacles import obstacles
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
@@ -86,7 +87,9 @@ class ConnectorLoginsProvider(ConvergingProvider):
             if olds and olds["connection"]["user"] != news["connection"]["user"]:
                 text = role_adoption.out_of_reach(connection, news["memberships"])
                 warn([text] if text else [])
-            _tell_of_unreadable(found.unreadable, new)
+            if olds:
+                known = {k: v for k, v in news["memberships"].items() if k not in new}
+                warn(obstacles(connection, known, news["formerUsers"]))
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
@@ -176,15 +179,10 @@ class WalSenderTimeoutProvider(ConvergingProvider):
 
 
 _MAY_REPLICATE = "SELECT rolsuper OR rolreplication FROM pg_roles WHERE rolname = current_user"
-# pulumi-postgresql takes these two settings of a role for numbers, and fails on anything else.
 _LOOK = """
 SELECT coalesce(bool_or(r.oid IS NULL), false),
        coalesce(bool_or(r.oid IS NULL AND is_login), false),
-       coalesce(bool_or(is_login AND r.rolbypassrls IS NOT TRUE), false),
-       ARRAY(SELECT rolname || ' ' || entry FROM pg_roles, unnest(rolconfig) entry
-             WHERE rolname = ANY(%s) AND entry !~ '=[0-9]+$'
-               AND entry ~ '^(statement_timeout|idle_in_transaction_session_timeout)='
-             ORDER BY 1)
+       coalesce(bool_or(is_login AND r.rolbypassrls IS NOT TRUE), false)
 FROM unnest(%s::text[]) AS wanted(name) CROSS JOIN LATERAL (SELECT name = ANY(%s)) l(is_login)
 LEFT JOIN pg_roles r ON r.rolname = wanted.name
 """
@@ -325,13 +323,11 @@ class _Roles(NamedTuple):
     """One of them, at least."""
     is_login_missing: bool
     is_login_without_bypass_rls: bool
-    unreadable: Sequence[str]
-    """Settings that pulumi-postgresql cannot read: role and setting."""
 
 
 def _look(connection: Connection, props: Props) -> _Roles:
     names, users = list(props["memberships"]), list(props["users"])
-    ((*found,),) = rows(connection, _LOOK, [*names, *props["formerUsers"]], names, users)
+    ((*found,),) = rows(connection, _LOOK, names, users)
     return _Roles(*found)
 
 
@@ -377,23 +373,3 @@ def _new(olds: Props, news: Props) -> dict[str, Sequence[str]]:
     keys = ("memberships", "users", "formerUsers")
     known = {name for key in keys for name in olds.get(key, ())}
     return {name: groups for name, groups in news["memberships"].items() if name not in known}
-
-
-def _tell_of_unreadable(settings: Sequence[str], new: Container[str]) -> None:
-    """Adopting such a role would stop half-way; one of the stack's own stops the next refresh.
-
-    What is set for one database only is none of pulumi-postgresql's.
-    """
-    if not settings:
-        return
-    role, _, setting = settings[0].rpartition(" ")
-    name, _, value = setting.partition("=")
-    text = (
-        f"a role has a setting that is no whole number of milliseconds, on which pulumi-postgresql "
-        f"fails when it reads the role: {listed(settings)}. Remedy: as with this one, ALTER ROLE "
-        f"{quoted(role)} RESET {name}; and ALTER ROLE {quoted(role)} IN DATABASE … SET {name} = "
-        f"'{value}' where it is wanted"
-    )
-    if any(setting.rpartition(" ")[0] in new for setting in settings):
-        raise CdcError(text)
-    warn([text])

@@ -12,21 +12,38 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.acknowledge import snapshot_of, snapshot_of_all
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.publication_catalog import Definition
+from azure_postgres_cdc.database.snapshot_signal import (
+    BLOCKING,
+    WHOLE,
+    in_quotes,
+    keyless,
+    needs_quotes,
+)
 from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName, listed, quoted
 
 Needs = Mapping[str, int]
-Signals = Sequence[tuple[int, str]]
-"""The transaction that wrote each signal, and its `data`."""
+
+
+@dataclass(frozen=True)
+class Signals:
+    """Every request for a snapshot in the signal table."""
+
+    asked: Sequence[tuple[int, str]] = ()
+    """The transaction that wrote each signal, and its `data`."""
+    keyless: Collection[TableName] = ()
+    """The tables that an incremental snapshot skips."""
+
 
 # The connector of a slot that nobody has read so far has its first snapshot still to come. Before
 # PostgreSQL 14 nobody counts.
@@ -53,7 +70,7 @@ WHERE a.attgenerated = 's' AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
 """
 # Both counters, because xmin has 32 bits only.
 _SIGNALS = """
-SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data
+SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data, id
 FROM {} WHERE type = 'execute-snapshot' AND data IS NOT NULL
 """
 _ESCAPED_OR_PLAIN = re.compile(r"(?:[^\\^$|?*+()\[\]{}]|\\[^A-Za-z0-9])*")
@@ -137,7 +154,7 @@ def without_acknowledged(
 
 
 def recorded_from(
-    recorded: Needs, needed: Iterable[str], transaction: int, signals: Signals = ()
+    recorded: Needs, needed: Iterable[str], transaction: int, signals: Signals
 ) -> dict[str, int]:
     """The record once this transaction has begun to publish what is new in it.
 
@@ -152,39 +169,59 @@ def recorded_from(
 
 
 def signalled(since: Mapping[TableName, int], signals: Signals) -> set[TableName]:
-    """The tables of which a snapshot was asked for after the given transaction."""
-    literal: dict[str, int] = {}
-    patterns: list[tuple[int, re.Pattern[str]]] = []
-    for transaction, data in signals:
-        for entry in _collections(data):
+    """The tables of which a snapshot was asked for after the given transaction.
+
+    Asked for in words under which Debezium finds them.
+    """
+    literal: dict[tuple[str, bool], int] = {}
+    patterns: list[tuple[int, re.Pattern[str], bool]] = []
+    for transaction, data in signals.asked:
+        names, blocking = _collections(data)
+        for entry in names:
             if _ESCAPED_OR_PLAIN.fullmatch(entry):
-                name = re.sub(r"\\(.)", r"\1", entry)
-                literal[name] = max(transaction, literal.get(name, 0))
+                key = re.sub(r"\\(.)", r"\1", entry), blocking
+                literal[key] = max(transaction, literal.get(key, 0))
             elif pattern := _compiled(entry):
-                patterns.append((transaction, pattern))
+                patterns.append((transaction, pattern, blocking))
     return {
         table
         for table, start in since.items()
-        if max(literal.get(table.plain, 0), literal.get(str(table), 0)) > start
+        if max(literal.get(words, 0) for words in _words_for(table, signals)) > start
         or any(
-            transaction > start and pattern.fullmatch(table.plain)
-            for transaction, pattern in patterns
+            transaction > start
+            and (blocking or not (needs_quotes(table) or table in signals.keyless))
+            and pattern.fullmatch(table.plain)
+            for transaction, pattern, blocking in patterns
         )
     }
 
 
-def _collections(data: str) -> list[str]:
-    """What a signal names; nothing where it is malformed, or asks for some of the rows only."""
+def _words_for(table: TableName, signals: Signals) -> Iterator[tuple[str, bool]]:
+    """What means the table in a signal, and whether in one for a blocking snapshot."""
+    yield in_quotes(table), True
+    yield table.plain, True
+    if table in signals.keyless:
+        return
+    yield in_quotes(table), False
+    yield str(table), False
+    if not needs_quotes(table):
+        yield table.plain, False
+
+
+def _collections(data: str) -> tuple[list[str], bool]:
+    """What a signal names, and whether for a blocking snapshot; nothing where it is malformed, or
+    asks for some of the rows only."""
     try:
         found: Any = json.loads(data)
     except ValueError:
-        return []
+        return [], False
     if not isinstance(found, dict):
-        return []
+        return [], False
     if found.get("additional-conditions") or found.get("additional-condition"):
-        return []
+        return [], False
     names = found.get("data-collections")
-    return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    texts = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    return texts, str(found.get("type")).lower() == BLOCKING
 
 
 def _compiled(entry: str) -> re.Pattern[str] | None:
@@ -203,16 +240,32 @@ def full_transaction_id(xmin: int, now: int) -> int:
     return found + (1 << 32) if found < now - (1 << 31) else found
 
 
-def read_signals(connection: Connection, own_tables: Iterable[TableName]) -> Signals:
-    """Every request for a snapshot in the signal table, if the connector has one."""
+def read_signals(
+    connection: Connection, own_tables: Iterable[TableName], recorded: Needs
+) -> Signals:
+    """What the connector was asked for, if it has a signal table and something is recorded."""
     signals: list[tuple[int, str]] = []
+    if not recorded:
+        return Signals()
     for table in own_tables:
         if table.name == SIGNAL_TABLE and rows(connection, "SELECT to_regclass(%s)", str(table))[0]:
             with explained(f"cannot read {table}"):
                 query = sql.SQL(_SIGNALS).format(table.identifier)
                 found = connection.execute(query).fetchall()
-            signals += [(full_transaction_id(xmin, now), data) for xmin, now, data in found]
-    return signals
+            signals += [
+                (full_transaction_id(xmin, now), _whole(data) if id_.startswith(WHOLE) else data)
+                for xmin, now, data, id_ in found
+            ]
+    return Signals(signals, keyless(connection, map(TableName.parse, recorded)))
+
+
+def _whole(data: str) -> str:
+    """Without the conditions, which are those of the publication."""
+    try:
+        found: Any = json.loads(data)
+    except ValueError:
+        return data
+    return json.dumps(found | {"additional-conditions": []}) if isinstance(found, dict) else data
 
 
 def warning(publication: str, needed: Collection[TableName]) -> str:

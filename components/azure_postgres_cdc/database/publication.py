@@ -216,7 +216,7 @@ def _recorded(connection: Connection, props: Props) -> dict[str, int]:
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
     again = before.needs_snapshot if needed else {}
-    signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"])) if again else []
+    signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"]), again)
     needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction, signals)
     if needs != before.needs_snapshot:
         ledger.write(connection, name, with_changes(before, needs_snapshot=needs))

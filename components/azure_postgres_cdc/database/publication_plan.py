@@ -228,7 +228,7 @@ def _to_do(
     brought = attached_partitions.brought_rows(connection, seen)
     recorded = ledger.read(connection, name).needs_snapshot
     since = recorded | brought
-    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"])) if since else []
+    signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), since)
     open_needs = needs_snapshot.still_needed(since, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
     if found != wanted or set(texts(needed)) != set(recorded):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.role_obstacles import TIMEOUTS, obstacles
 from azure_postgres_cdc.dynamic import note
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed, quoted
@@ -33,15 +34,13 @@ SELECT r.rolname, r.rolcanlogin, r.rolreplication,
 FROM pg_roles r, pg_roles me
 WHERE r.rolname = ANY(%s) AND me.rolname = current_user ORDER BY 1
 """
-
-
 _NO_LIMIT = -1
 _LOCKED_OUT = (
     "gets the stack's password, without which its connector is locked out (give its own as "
     "connectorPassword to keep it)"
 )
 # Of a role's settings, those that pulumi-postgresql knows, and takes away where none is declared.
-_SETTINGS = ["idle_in_transaction_session_timeout", "role", "search_path", "statement_timeout"]
+_SETTINGS = [*TIMEOUTS, "role", "search_path"]
 
 
 @dataclass(frozen=True)
@@ -74,11 +73,13 @@ def announce(
 
     `memberships`: the roles to be, each with those that it is to be a member of. `bypass_rls`:
     whether the logins keep BYPASSRLS. `connection_limit`: what the logins get; -1 for none. Raises
-    a CdcError where the administrator may not change one of them.
+    a CdcError where the administrator may not change one of them, or pulumi-postgresql could not.
     """
     found = _find(connection, memberships)
     if closed := _closed(connection, found, "; or choose other names (server.user, server.role)"):
         raise CdcError(closed)
+    if lines := obstacles(connection, memberships):
+        raise CdcError("; ".join(lines))
     for role in found:
         is_login = role.name in logins
         kept = {"BYPASSRLS"} if is_login and bypass_rls else set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -11,14 +11,20 @@ from pathlib import Path
 from psycopg import sql
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.database.snapshot_signal import SIGNAL_TYPE, is_plain, signals
+from azure_postgres_cdc.database.snapshot_signal import (
+    ID_PREFIX,
+    SIGNAL_TYPE,
+    WHOLE,
+    is_plain,
+    keyless,
+    may_be_found,
+    signals,
+)
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, listed
 from azure_postgres_cdc.operations.login import as_connector
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.settings import read_tables
-
-ID_PREFIX = "azure-postgres-cdc-"
 
 _PUBLISHED = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s"
 _ACTIVE = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
@@ -71,11 +77,18 @@ def signal(
         published = _published(connection, form, table)
         wanted = choice.names(published)
         _check(form, wanted, published)
-        data = _data(wanted, kind, condition)
-        written = [(f"{ID_PREFIX}{uuid.uuid4()}", item) for item in data]
+        filters = _filters(form, wanted, kind, condition)
+        skipped = _skipped(connection, wanted, kind, filters)
+        left_out = [f"{listed(names)}: {why}" for why, names in skipped.items()]
+        wanted = sorted(set(wanted).difference(*skipped.values()))
+        if left_out and not (choice.everything and wanted):
+            raise CdcError(f"{'; '.join(left_out)}. Remedy: {_ANOTHER_WAY}")
+        prefix = WHOLE if condition is None and filters else ID_PREFIX
+        written = [(f"{prefix}{uuid.uuid4()}", item) for item in _data(wanted, kind, filters)]
         if not dry_run:
             _write(connection, table, written)
-        return [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form, wanted)]
+        told = [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form)]
+        return [*told, *(f"note: {line}: {_ANOTHER_WAY}" for line in left_out)]
 
 
 def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
@@ -101,18 +114,44 @@ def _check(form: Form, wanted: Sequence[TableName], published: Sequence[TableNam
         raise CdcError(f"publication {form.publication} holds no captured table")
 
 
-def _data(wanted: Sequence[TableName], kind: Kind, condition: str | None) -> list[str]:
-    if condition is None:
-        return signals(wanted, kind)
-    if len(wanted) != 1 or not is_plain(wanted[0]):
+def _filters(
+    form: Form, wanted: Sequence[TableName], kind: Kind, condition: str | None
+) -> dict[TableName, str]:
+    """Which rows, where it is not all: a snapshot knows nothing of the publication's filters."""
+    if condition is not None and (len(wanted) != 1 or not is_plain(wanted[0])):
         raise CdcError(
             "--condition goes with one table, whose name has only letters, digits and underscores. "
             "Remedy: one call for each table"
         )
-    # A blocking snapshot takes the whole query, an incremental one adds its condition to its own.
-    blocking = f"SELECT * FROM {wanted[0]} WHERE {condition}"  # noqa: S608 - the user's own query
+    found: dict[TableName, str] = {}
+    for table in wanted:
+        parts = [part for part in (form.row_filters.get(table), condition) if part]
+        if parts:
+            # Debezium has conditions of its own to go with it.
+            where = " AND ".join(f"({part})" for part in parts)
+            # A blocking snapshot takes the whole query, an incremental one adds to its own.
+            query = f"SELECT * FROM {table} WHERE {where}"  # noqa: S608 - the user's own
+            found[table] = query if kind is Kind.BLOCKING else where
+    return found
+
+
+def _skipped(
+    connection: Connection, wanted: Sequence[TableName], kind: Kind, filters: Collection[TableName]
+) -> dict[str, list[TableName]]:
+    """What Debezium would pass over, or stop at, by the reason."""
+    keys = keyless(connection, wanted) if kind is Kind.INCREMENTAL else set()
+    lost = [
+        name
+        for name in wanted
+        if name not in keys and not may_be_found(name, kind, filtered=name in filters)
+    ]
+    found = {_KEYLESS: sorted(keys), _LOST: lost}
+    return {reason: names for reason, names in found.items() if names}
+
+
+def _data(wanted: Sequence[TableName], kind: Kind, filters: Mapping[TableName, str]) -> list[str]:
     try:
-        return signals(wanted, kind, blocking if kind is Kind.BLOCKING else condition)
+        return signals(wanted, kind, filters)
     except ValueError as error:
         raise CdcError(f"the signal is {error}. Remedy: a shorter condition") from None
 
@@ -125,6 +164,9 @@ def _write(connection: Connection, table: TableName, written: Sequence[tuple[str
         )
 
 
+_LOST = "Debezium finds no such name (spaces, dots, quotes; a regular expression's characters)"
+_KEYLESS = "without a primary key, Debezium takes no incremental snapshot"
+_ANOTHER_WAY = "the other kind of snapshot (--type), or another name for the table"
 _REMEDIES = {
     "42501": "pulumi up --refresh, which grants INSERT to the connector's role again",
     "42P01": "pulumi up, which makes the table again",
@@ -145,12 +187,6 @@ def _told(
         yield f"{id_} {data}"
 
 
-def _notes(connection: Connection, form: Form, wanted: Sequence[TableName]) -> Iterator[str]:
+def _notes(connection: Connection, form: Form) -> Iterator[str]:
     if rows(connection, _ACTIVE, form.slot) != [True]:
         yield f"note: nobody reads slot {form.slot}; the snapshot begins once the connector does"
-    odd = [table for table in wanted if not is_plain(table)]
-    if odd:
-        yield (
-            f"note: {listed(odd)}: Debezium may not find a name with dots or quotes in an "
-            "incremental snapshot; look at the connector's log"
-        )

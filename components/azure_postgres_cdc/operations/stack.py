@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,10 @@ class Form:
     """The captured schemas."""
     tables: tuple[str, ...]
     """The published tables when `up` last ran, without SQL's quotes."""
+    columns: Mapping[TableName, tuple[str, ...]] = field(hash=False)
+    """Of tables with a column list, the published columns."""
+    row_filters: Mapping[TableName, str] = field(hash=False)
+    """Of tables with a row filter, the condition of the published rows."""
 
     @classmethod
     def parse(cls, fields: Mapping[str, Any]) -> Form:
@@ -86,6 +90,14 @@ class Form:
             ssh_user=ssh.get("user", "streamkap"),
             schemas=tuple(fields.get("schemas") or ()),
             tables=uploaded(fields.get("tables") or ""),
+            columns={
+                TableName.parse(name): tuple(columns)
+                for name, columns in (fields.get("columns") or {}).items()
+            },
+            row_filters={
+                TableName.parse(name): text
+                for name, text in (fields.get("rowFilters") or {}).items()
+            },
         )
 
     @property

@@ -13,7 +13,8 @@ import java.util.concurrent.Executors;
 
 /**
  * Debezium itself, capturing with a file of properties, its offsets in memory. Each event of a row is a
- * line of JSON: schema, table, operation (r, c, u, d) and the row's id. Ends when its input does.
+ * line of JSON: schema, table, operation (r, c, u, d), the row's id and its columns' names. Ends when
+ * its input does.
  *
  * Usage: java -cp CLASSPATH Capture.java FILE [KEY=VALUE...]
  */
@@ -59,7 +60,11 @@ public class Capture {
                 JsonNode source = payload.get("source");
                 JsonNode row = payload.get(payload.get("op").asText().equals("d") ? "before" : "after");
                 System.out.println(MAPPER.writeValueAsString(List.of(
-                        source.get("schema"), source.get("table"), payload.get("op"), row.get("id"))));
+                        source.get("schema"),
+                        source.get("table"),
+                        payload.get("op"),
+                        row.get("id"),
+                        row.fieldNames())));
             }
         } catch (Exception error) {
             throw new IllegalStateException(error);

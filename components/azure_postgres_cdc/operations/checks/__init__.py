@@ -38,6 +38,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
     "role": (role.role_flags, role.role_membership, role.replication_connection),
     "tables": (
         tables.captured_tables,
+        tables.column_names,
         tables.schema_usage,
         tables.tables_readable,
         tables.row_level_security,

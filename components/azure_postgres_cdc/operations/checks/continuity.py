@@ -46,7 +46,7 @@ def snapshots_needed(subject: Subject) -> Result | None:
     form, options = subject.form, subject.plan.publication_options
     recorded = ledger.read(subject.connection, form.publication).needs_snapshot
     own = set(form.own_tables)
-    signals = needs_snapshot.read_signals(subject.connection, own) if recorded else []
+    signals = needs_snapshot.read_signals(subject.connection, own, recorded)
     needed = needs_snapshot.still_needed(recorded, (), subject.captured, signals)
     left = needs_snapshot.without_acknowledged(needed, form.publication, options.acknowledge)
     if not left:

@@ -30,6 +30,12 @@ _NOT_FULL = (
     f"SELECT n.nspname, c.relname {_WANTED} "
     "WHERE c.relreplident <> 'f' AND c.relkind = 'r' ORDER BY 1, 2"
 )
+_TWICE = f"""
+SELECT n.nspname, c.relname, array_agg(a.attname::text ORDER BY a.attname::text)
+{_WANTED}
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+GROUP BY 1, 2, lower(a.attname::text) HAVING count(*) > 1 ORDER BY 1, 2
+"""
 
 
 def captured_tables(subject: Subject) -> Result:
@@ -41,6 +47,19 @@ def captured_tables(subject: Subject) -> Result:
     if not described:
         return warning("no table is captured", "make the tables, or correct `capture`")
     return ok(f"{_counted(described)} captured")
+
+
+def column_names(subject: Subject) -> Result:
+    """No table has two columns of one name in other cases: the connector would not start."""
+    found = rows(subject.connection, _TWICE, *tables.columns(subject.captured))
+    if not found:
+        return ok("no columns that only differ in case")
+    twice = [f"{TableName(*name)} ({', '.join(map(quoted, names))})" for *name, names in found]
+    return failed(
+        f"columns that only differ in case, with which Debezium stops at its snapshot: "
+        f"{listed(twice)}",
+        "rename one of the columns, or take the table out of `capture`",
+    )
 
 
 def schema_usage(subject: Subject) -> Result:

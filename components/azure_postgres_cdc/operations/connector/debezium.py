@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from azure_postgres_cdc.database.snapshot_signal import is_plain
+from azure_postgres_cdc.names import listed
 from azure_postgres_cdc.operations.stack import Form
 
 CONNECTOR = "io.debezium.connector.postgresql.PostgresConnector"
@@ -41,13 +43,14 @@ def properties(name: str, form: Form, *, show_secrets: bool) -> str:
         **_login(form, password),
         **_replication(form),
         **_tables(form),
+        **_columns(form),
         **_snapshots(form),
         **_heartbeats(form),
         "binary.handling.mode": form.binary_handling,
     }
     notes = _notes(form, show_secrets=show_secrets)
     lines = [f"# {''.join(map(_escaped, note))}" for note in notes]
-    lines += [f"{key}={_written(value)}" for key, value in entries.items()]
+    lines += [f"{escaped(key)}={_written(value)}" for key, value in entries.items()]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -79,11 +82,36 @@ def _tables(form: Form) -> Entries:
     return {key: [literal(name) for name in names] for key, names in lists.items() if names}
 
 
+def _columns(form: Form) -> Entries:
+    """Snapshots read the publication's columns only, if they are told."""
+    return {"column.include.list": included_columns(form)} if form.columns else {}
+
+
+def included_columns(form: Form) -> list[str]:
+    """Expressions for `schema.table.column`: all columns of every table, but for these."""
+    tables = {literal(table.plain): names for table, names in form.columns.items()}
+    return [
+        f"(?!(?:{'|'.join(tables)})[.]).*",
+        *(f"{table}[.](?:{'|'.join(map(literal, names))})" for table, names in tables.items()),
+    ]
+
+
 def _snapshots(form: Form) -> Entries:
     table = form.signal_table
-    if table is None:
-        return {"snapshot.mode": "initial", "read.only": "true"}
-    return {"snapshot.mode": "initial", "signal.data.collection": str(table)}
+    how = {"read.only": "true"} if table is None else {"signal.data.collection": str(table)}
+    return {"snapshot.mode": "initial", **how, **_rows(form)}
+
+
+def _rows(form: Form) -> Entries:
+    """The first snapshot reads the publication's rows only, if it is told."""
+    key = "snapshot.select.statement.overrides"
+    queries = {
+        f"{key}.{table.plain}": f"SELECT * FROM {table} WHERE ({condition})"  # noqa: S608
+        for table, condition in form.row_filters.items()
+        if is_plain(table)
+    }
+    tables = [table.plain for table in form.row_filters if is_plain(table)]
+    return {key: tables, **queries} if tables else {}
 
 
 def _heartbeats(form: Form) -> Entries:
@@ -105,6 +133,8 @@ def _notes(form: Form, *, show_secrets: bool) -> Iterator[str]:
     if form.read_only:
         yield "Read-only: to ask for snapshots later, add signal.enabled.channels=kafka,"
         yield "signal.kafka.topic and signal.kafka.bootstrap.servers."
+    if unsaid := [table for table in form.row_filters if not is_plain(table)]:
+        yield f"The first snapshot reads every row of {listed(unsaid)}: such names go unsaid."
     if form.ssh_host is not None:
         yield f"Debezium opens no SSH tunnel; the form has one through {form.ssh_host}."
 

@@ -37,4 +37,15 @@ def _fields(form: Form, *, show_secrets: bool) -> dict[str, Any]:
         "representBinaryDataAs": form.binary_handling,
         "schemas": form.schemas,
         "tables": form.tables,
+        **_restrictions(form),
+    }
+
+
+def _restrictions(form: Form) -> dict[str, Any]:
+    """What the publication leaves out and a snapshot does not, if anything."""
+    columns = {str(table): names for table, names in form.columns.items()}
+    filters = {str(table): text for table, text in form.row_filters.items()}
+    return {
+        **({"columns": columns} if columns else {}),
+        **({"rowFilters": filters} if filters else {}),
     }

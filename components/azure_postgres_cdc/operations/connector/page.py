@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import StringIO
 
 from rich import box
@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from azure_postgres_cdc.errors import printable
+from azure_postgres_cdc.names import TableName, listed
 from azure_postgres_cdc.operations.stack import Form
 
 WIDTH = 80
@@ -29,6 +30,8 @@ def page(forms: Sequence[Form], *, show_secrets: bool) -> str:
     for form in forms:
         console.print(Text(printable(f"database {form.database}, slot {form.slot}")))
         console.print(_table(sections(form, show_secrets=show_secrets)))
+        for line in (*_columns_unsaid(form), *rows_unsaid(form)):
+            console.print(Text(line))
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
 
 
@@ -54,6 +57,27 @@ def sections(form: Form, *, show_secrets: bool) -> dict[str, Fields]:
             ("Add Schemas/Tables", _listed(form.tables or form.schemas)),
         ],
     }
+
+
+def _columns_unsaid(form: Form) -> Iterator[str]:
+    if form.columns:
+        yield (
+            f"The publication has some columns only of {_names(form.columns)}. Snapshots read all "
+            "of them, unless the connector's list of columns says so too (--format terraform)."
+        )
+
+
+def rows_unsaid(form: Form) -> Iterator[str]:
+    """What no field keeps a snapshot from reading."""
+    if form.row_filters:
+        yield (
+            f"The publication has some rows only of {_names(form.row_filters)}. The connector's "
+            "first snapshot reads all of them; azure-postgres-cdc snapshot asks for these only."
+        )
+
+
+def _names(tables: Iterable[TableName]) -> str:
+    return printable(listed(tables))
 
 
 def _connection(form: Form, *, show_secrets: bool) -> Fields:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.operations.connector.debezium import included_columns
+from azure_postgres_cdc.operations.connector.page import rows_unsaid
 from azure_postgres_cdc.operations.stack import Form
 
 PROVIDER = "streamkap-com/streamkap"
@@ -46,7 +48,8 @@ def blocks(forms: Mapping[str, Form], *, show_secrets: bool) -> str:
             variable = f"{label}_password"
             texts.append(_block("variable", [variable], _SECRET))
             password = Reference(f"var.{variable}")
-        texts.append(_block("resource", [RESOURCE, label], _attributes(form, password)))
+        resource = _block("resource", [RESOURCE, label], _attributes(form, password))
+        texts.append("".join(f"# {line}\n" for line in rows_unsaid(form)) + resource)
     return "\n".join(texts)
 
 
@@ -69,6 +72,7 @@ def _attributes(form: Form, password: Value) -> dict[str, Value]:
         "binary_handling_mode": form.binary_handling,
         "schema_include_list": _list(form.schemas),
         "table_include_list": _list(form.tables),
+        "column_include_list": ",".join(included_columns(form)) if form.columns else None,
         "ssh_enabled": form.ssh_host is not None,
     }
     if form.ssh_host is not None:

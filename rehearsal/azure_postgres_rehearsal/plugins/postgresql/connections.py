@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, unquote, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -80,11 +82,7 @@ class Settings:
     def parameters(self, database: str) -> dict[str, Any]:
         """libpq's parameters for a connection to a database."""
         parameters: dict[str, Any] = {
-            "host": self.host,
-            "port": self.port,
-            "user": self.username,
-            "password": self.password,
-            "dbname": database,
+            **self._out_of_a_url(database),
             "sslmode": self.ssl_mode,
             "connect_timeout": self.connect_timeout,
             "fallback_application_name": "Pulumi provider",
@@ -94,6 +92,32 @@ class Settings:
         if self.client_cert:
             parameters |= {"sslcert": self.client_cert["cert"], "sslkey": self.client_cert["key"]}
         return parameters
+
+    def _out_of_a_url(self, database: str) -> dict[str, Any]:
+        """What the real provider's driver makes of the URL that the provider writes for it.
+
+        Host and database stand in it as they are, and of user and password Go's PathEscape leaves
+        colons alone. So a database's name ends at ? and #, and % begins an escape; an IPv6 address
+        needs brackets; a colon ends the user's name.
+        """
+        login = ":".join(quote(text, safe="$&+=:@") for text in (self.username, self.password))
+        url = urlsplit(f"postgres://{login}@{self.host}:{self.port}/{database}")
+        if re.search("%(?![0-9A-Fa-f]{2})", url.path):
+            shown = url.geturl().replace(self.password or "\0", "XXXX")
+            raise ProviderError(f'parse "{shown}": invalid URL escape "%"')
+        login, _, where = url.netloc.rpartition("@")
+        user, _, password = login.partition(":")
+        host, _, port = where.rpartition(":")
+        bracketed = re.fullmatch(r"\[(.*)\]", host)
+        if ":" in host and not bracketed:
+            host, port = where, "5432"
+        return {
+            "host": bracketed[1] if bracketed else host,
+            "port": port,
+            "user": unquote(user),
+            "password": unquote(password),
+            "dbname": unquote(url.path.removeprefix("/")),
+        }
 
 
 def _azure_token(variables: Properties) -> str:

@@ -185,12 +185,18 @@ def _creation_options(wanted: Properties) -> sql.Composed:
         options.append(sql.SQL("PASSWORD NULL"))
     elif password:
         how = sql.SQL("ENCRYPTED" if wanted["encryptedPassword"] else "UNENCRYPTED")
-        options.append(sql.SQL("{} PASSWORD {}").format(how, sql.Literal(password)))
+        options.append(sql.SQL("{} {}").format(how, _password(password)))
     if wanted["validUntil"]:
         options.append(_valid_until(wanted))
     options.append(sql.SQL("CONNECTION LIMIT {}").format(wanted["connectionLimit"]))
     options += [_flag(wanted, name) for name in _FLAGS]
     return sql.SQL(" ").join(options)
+
+
+def _password(password: str) -> sql.Composed:
+    """As the real provider quotes it: with every backslash twice, which PostgreSQL takes as two."""
+    doubled = password.replace("\\", "\\\\")
+    return sql.SQL("PASSWORD {}").format(sql.Literal(doubled))
 
 
 def _flag(wanted: Properties, name: str) -> sql.SQL:
@@ -214,8 +220,7 @@ def _rename(txn: Transaction, old: str, new: str) -> None:
 def _alter(txn: Transaction, wanted: Properties, changed: Collection[str]) -> None:
     alterations: list[tuple[str, sql.Composable]] = []
     if "password" in changed or "name" in changed:
-        password = sql.SQL("PASSWORD {}").format(sql.Literal(wanted["password"]))
-        alterations.append(("password", password))
+        alterations.append(("password", _password(wanted["password"])))
     if "connectionLimit" in changed:
         limit = sql.SQL("CONNECTION LIMIT {}").format(wanted["connectionLimit"])
         alterations.append(("CONNECTION LIMIT", limit))
@@ -276,7 +281,7 @@ def _set_configuration(txn: Transaction, wanted: Properties, changed: Collection
 def _read_configuration(entries: Sequence[str]) -> Properties:
     found = dict(entry.split("=", 1) for entry in entries)
     paths = found["search_path"].split(", ") if "search_path" in found else []
-    timeouts = {key: _milliseconds(found.get(setting, "0")) for key, setting in _TIMEOUTS.items()}
+    timeouts = {key: _whole(found.get(setting, "0")) for key, setting in _TIMEOUTS.items()}
     return {
         "searchPaths": [path.strip('"') for path in paths],
         "assumeRole": found.get("role", ""),
@@ -284,11 +289,11 @@ def _read_configuration(entries: Sequence[str]) -> Properties:
     }
 
 
-def _milliseconds(text: str) -> int:
-    """The plugin knows no units, and names the one setting for the other, too."""
+def _whole(text: str) -> int:
+    """A timeout out of a role's settings; the real provider cannot read one with a unit."""
     try:
         return int(text)
     except ValueError:
         raise ProviderError(
-            f'Error reading statement_timeout: strconv.Atoi: parsing "{text}": invalid syntax'
+            f'error reading statement_timeout: strconv.Atoi: parsing "{text}": invalid syntax'
         ) from None
