@@ -43,10 +43,12 @@ def obstacles(
         connection, _FIND, [*names, *former], list(TIMEOUTS), names
     ):
         if entry is not None:
+            value = entry.partition("=")[2]
             found.append(
                 f"role {quoted(role)} has {entry}, and pulumi-postgresql reads only milliseconds "
-                f"without a unit. Remedy: ALTER ROLE {quoted(role)} SET {setting} = <number>, or "
-                "RESET it"
+                f"without a unit. Remedy: ALTER ROLE {quoted(role)} RESET {setting}; where it is "
+                f"wanted, ALTER ROLE {quoted(role)} IN DATABASE <database> SET {setting} = "
+                f"'{value}'"
             )
         elif group not in memberships[role] and not _may_be_taken(connection, role, group):
             found.append(
