@@ -50,10 +50,24 @@ class Choice:
         if self.everything:
             return sorted(published)
         try:
-            texts = self.tables if self.file is None else read_tables(self.file)
+            texts = self.tables if self.file is None else _of_file(self.file)
             return sorted(set(map(TableName.parse, texts)))
         except ValueError as error:
             raise CdcError(f"{error}. Remedy: write a table as in SQL") from None
+
+
+def _of_file(file: Path) -> list[str]:
+    """The tables of a file. Raises a CdcError where it names none."""
+    try:
+        found = read_tables(file)
+        reason = "" if found else f"{file} names no table"
+    except UnicodeDecodeError:
+        reason = f"{file} is not UTF-8 text"
+    except ValueError as error:
+        reason = f"{file}: {error}"
+    if reason:
+        raise CdcError(f"{reason}. Remedy: one table a row, as in SQL")
+    return found
 
 
 def signal(
