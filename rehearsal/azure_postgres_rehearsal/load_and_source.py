@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 
 from azure_postgres_rehearsal.consumer import Connection, Consumer, read_table
-from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
+from azure_postgres_rehearsal.project_files import RehearsalFailed
+from azure_postgres_rehearsal.rehearsal import Rehearsal
 from azure_postgres_rehearsal.upgrade_proof import NotProved
 
 HISTORY = "public.pgbench_history"

@@ -19,7 +19,6 @@ from typing import Any
 from rich.console import Console
 
 from azure_postgres_rehearsal.consumer import Consumer, read_table
-from azure_postgres_rehearsal.engine import stack_file
 from azure_postgres_rehearsal.load_and_source import (
     HISTORY,
     WRITES_PER_TRANSACTION,
@@ -27,12 +26,11 @@ from azure_postgres_rehearsal.load_and_source import (
     Source,
     pgbench,
 )
+from azure_postgres_rehearsal.project_files import RehearsalFailed, settings_in, stack_file
 from azure_postgres_rehearsal.rehearsal import (
     CREATE,
     NONE,
     Rehearsal,
-    RehearsalFailed,
-    settings_in,
 )
 from azure_postgres_rehearsal.upgrade_proof import NotProved, Proof, summary
 

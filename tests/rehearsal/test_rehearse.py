@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -332,3 +333,40 @@ def test_a_stack_that_is_not_there_is_one_line_with_those_that_are(project: Path
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("azure-postgres-cdc: there is no Pulumi.nope.yaml in ")
     assert result.stderr.endswith("Remedy: check --stack; there are dev, local, prod, staging\n")
+
+
+def test_what_the_program_refuses_is_the_program_s_to_say(project: Path) -> None:
+    """Faults that a server can be made up in spite of: every one of them, as `pulumi up` has it."""
+    capture = {"tables": ["a.b.c", "public.1a", "orders"]}
+    other = {"name": "yes", "slot": "other", "capture": {"tablesFile": "nowhere.txt"}}
+    change(project, "dev", databases=[{"name": "shop", "capture": capture}, other])
+    said = tool("rehearse", "--stack", "dev", cwd=project)
+    assert said.returncode == 1
+    assert "would fail" in said.stdout
+    for fault in (
+        "'a.b.c' is not of the form schema.table",
+        "'public.1a' is no name of a table",
+        "'orders' is not of the form schema.table",
+        "nowhere.txt cannot be read",
+    ):
+        assert fault in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"connection": {"user": "pg_x"}}, 'PostgreSQL refused .* role name "pg_x" is reserved'),
+        (
+            {"server": {"management": "existing", "resourceGroup": "rg", "name": "<the name>"}},
+            "the emulated Azure refused .* The server name '<the name>' is invalid: ",
+        ),
+    ],
+)
+def test_what_a_server_cannot_be_made_of_is_one_line(
+    project: Path, setting: dict[str, Any], reason: str
+) -> None:
+    change(project, "dev", **setting)
+    result = tool("rehearse", "--stack", "dev", cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.match(rf"azure-postgres-cdc: {reason}.*\. Remedy: .* config check ", result.stderr)
+    assert result.stderr.count("\n") == 1
