@@ -160,7 +160,7 @@ class EmbeddedPostgres:
     def remove(self) -> None:
         """Stop the server and remove its folder."""
         if self._keeper is not None:
-            self._keeper.communicate("")
+            self._keeper.communicate(keeper.END)
             self._keeper = None
         with contextlib.suppress(AttributeError, subprocess.TimeoutExpired):
             self._process.wait(5)
@@ -168,7 +168,7 @@ class EmbeddedPostgres:
     def leave_running(self) -> None:
         """Let the server outlive this process."""
         if self._keeper is not None:
-            self._keeper.communicate("keep")
+            self._keeper.communicate(keeper.KEEP)
             self._keeper = None
 
     # Access

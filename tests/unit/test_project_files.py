@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +148,20 @@ def test_a_project_that_is_none(project: Path, content: str) -> None:
     assert (result.exit_code, result.stdout) == (2, "")
     assert "Pulumi.yaml" in result.stderr
     assert "Remedy: " in result.stderr
+
+
+def test_a_closed_terminal_ends_a_rehearsal_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, project: Path
+) -> None:
+    """Nobody else would end the engine. After `nohup`, it goes on."""
+    handlers = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
+    monkeypatch.setattr(signal, "getsignal", handlers.__getitem__)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    for command in ("up", "demo", "rehearse"):
+        for inherited in (signal.SIG_DFL, signal.SIG_IGN):
+            handlers[signal.SIGHUP] = inherited
+            CliRunner().invoke(app, [command, "--stack", "nope", "--project", str(project)])
+            is_ignored = handlers[signal.SIGHUP] is signal.SIG_IGN
+            assert is_ignored == (inherited is signal.SIG_IGN)
+            assert callable(handlers[signal.SIGHUP]) or is_ignored
+            assert handlers[signal.SIGHUP] is not signal.SIG_DFL
