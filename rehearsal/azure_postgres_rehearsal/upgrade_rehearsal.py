@@ -59,6 +59,8 @@ def _settings(project: Path, stack: str) -> dict[str, Any]:
             f"stack {stack} makes its server itself, of the version that it says. Remedy: a stack "
             "with server.management existing or none"
         )
+    if not found.get("databases"):
+        raise RehearsalFailed(f"stack {stack} names no database. Remedy: --stack local")
     return {
         "databases": [
             {**database, "connector": {**database.get("connector", {}), "sslMode": "disable"}}

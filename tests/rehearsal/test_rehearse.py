@@ -335,6 +335,23 @@ def test_a_stack_that_is_not_there_is_one_line_with_those_that_are(project: Path
     assert result.stderr.endswith("Remedy: check --stack; there are dev, local, prod, staging\n")
 
 
+def test_a_server_is_made_with_no_databases_yet(project: Path) -> None:
+    """`config check` finds nothing wrong with such a file, and neither does the engine."""
+    server = {"management": "create", "resourceGroup": "rg", "name": "psql-new"}
+    create = {"sku": "Standard_D2ds_v5", "location": "westeurope"}
+    change(project, "dev", server={**server, "create": create})
+    file = stack_file(project, "dev")
+    content = yaml.safe_load(file.read_text())
+    del content["config"]["databases"]
+    file.write_text(yaml.safe_dump(content))
+    checked = tool("config", "check", "--stack", "dev", cwd=project)
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (
+        0,
+        "stacks/Pulumi.dev.yaml: nothing is wrong",
+    )
+    assert "pulumi up of dev would go through" in rehearse(project, "dev")
+
+
 def test_what_the_program_refuses_is_the_program_s_to_say(project: Path) -> None:
     """Faults that a server can be made up in spite of: every one of them, as `pulumi up` has it."""
     capture = {"tables": ["a.b.c", "public.1a", "orders"]}

@@ -141,6 +141,14 @@ def test_the_nearest_project_upwards_is_rehearsed(
         assert f"failed: there is no Pulumi.nope.yaml in {project}/stacks. Rem" in result.output
 
 
+@pytest.mark.parametrize(("command", "status"), [(["demo"], 1), (["rehearse", "upgrade"], 2)])
+def test_what_needs_a_database(project: Path, command: list[str], status: int) -> None:
+    stack_file(project, "dev").write_text(GOOD.partition("  databases")[0])
+    result = CliRunner().invoke(app, [*command, "--stack", "dev", "--project", str(project)])
+    assert result.exit_code == status
+    assert result.output.endswith(": stack dev names no database. Remedy: --stack local\n")
+
+
 @pytest.mark.parametrize("content", ["name: [\n", "main: stacks\n", "text\n", ""])
 def test_a_project_that_is_none(project: Path, content: str) -> None:
     (project / "Pulumi.yaml").write_text(content)
