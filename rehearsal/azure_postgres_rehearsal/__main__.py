@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -105,7 +106,7 @@ def rehearse(
         return
     if stack is None:
         raise typer.BadParameter("--stack is needed: the stack to rehearse")
-    _end_as_after_ctrl_c()
+    _prepare()
     console = Console(highlight=False)
     try:
         wishes = Wishes(project_folder(project), stack, policies, policy_config, base)
@@ -135,7 +136,7 @@ def upgrade(
 
     Exit status: 0 no change is lost, 1 the proof does not hold, 2 could not run.
     """
-    _end_as_after_ctrl_c()
+    _prepare()
     try:
         upgrade_rehearsal.run(project_folder(project), stack, to, Console(highlight=False))
     except NotProved as error:
@@ -176,7 +177,7 @@ def _stop(reason: str, status: int) -> NoReturn:
 
 
 def _run(action: Callable[[], None]) -> None:
-    _end_as_after_ctrl_c()
+    _prepare()
     try:
         action()
     except PulumiFailed as error:
@@ -203,8 +204,12 @@ def _said(error: Exception) -> str:
     return str(error)
 
 
-def _end_as_after_ctrl_c() -> None:
-    """Also where somebody ends the process, or closes the terminal; not after `nohup`."""
+def _prepare() -> None:
+    """End as after Ctrl-C also where somebody ends the process, or closes the terminal; not after
+    `nohup`. What the output's encoding lacks is spelt out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _interrupted)
@@ -215,4 +220,4 @@ def _interrupted(_signal: int, _frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="azure-postgres-cdc")  # which begins it in its place

@@ -239,7 +239,7 @@ class EmbeddedPostgres:
     def log_tail(self, lines: int = 20) -> str:
         """The end of the server's log."""
         log = self.folder / "server.log"
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     # Making
 

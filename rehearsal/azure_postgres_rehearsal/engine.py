@@ -241,7 +241,8 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.PIPE if capture else None,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             process_group=0,
         )
         with process:
@@ -323,5 +324,5 @@ def _operations(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:
     if file.is_file():
-        for line in file.read_text().splitlines():
+        for line in file.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)

@@ -173,5 +173,6 @@ def pgbench(
         env=rehearsal.postgres.client_environment(database),
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )

@@ -126,7 +126,8 @@ class _Play:
             env=self._rehearsal.engine.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         ) as process:
             try:
                 for line in process.stdout or ():

@@ -215,6 +215,7 @@ def test_what_cannot_be_rehearsed_is_one_line(project: Path) -> None:
     result = tool("rehearse", "--stack", "dev", "--polices", cwd=project)
     assert (result.returncode, result.stdout) == (2, "")
     assert "No such option" in result.stderr
+    assert "Usage: azure-postgres-cdc rehearse " in result.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(project: Path) -> None:
@@ -387,3 +388,11 @@ def test_what_a_server_cannot_be_made_of_is_one_line(
     assert (result.returncode, result.stdout) == (2, "")
     assert re.match(rf"azure-postgres-cdc: {reason}.*\. Remedy: .* config check ", result.stderr)
     assert result.stderr.count("\n") == 1
+
+
+def test_names_that_the_output_s_encoding_lacks_are_spelt_out(project: Path) -> None:
+    change(project, "dev", databases=[{"name": "shöp", "capture": {"tables": ['public."表"']}}])
+    plain = {"PYTHONIOENCODING": "ascii"}
+    result = tool("rehearse", "--stack", "dev", cwd=project, environment=plain)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 'sh\\xf6p: GRANT SELECT ON TABLE "public"."\\u8868"' in result.stdout
