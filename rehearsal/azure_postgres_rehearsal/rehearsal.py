@@ -210,12 +210,12 @@ class Rehearsal:
                 capture = database["capture"]
                 names = self._listed_tables(capture)
                 tables = [parts for name in names if (parts := _parts(connection, name))]
-                schemas = capture.get("schemas") or ()
-                for schema in {table[0] for table in tables} | set(schemas):
+                schemas = {table[0] for table in tables} | set(capture.get("schemas") or ())
+                for schema in filter(_is_ordinary, schemas):
                     connection.execute(
                         sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
                     )
-                for table in tables:
+                for table in (table for table in tables if _is_ordinary(table[0])):
                     name = sql.Identifier(*table)
                     connection.execute(sql.SQL(_INVENTED).format(table=name))
 
@@ -249,7 +249,7 @@ class Rehearsal:
         if capture.get("tablesFile"):
             try:
                 rows = (self._project / capture["tablesFile"]).read_text(encoding="utf-8-sig")
-            except (OSError, UnicodeDecodeError):
+            except (OSError, ValueError):
                 return []
             return [row.strip() for row in rows.splitlines() if row.strip()]
         return list(capture.get("tables") or ())
@@ -362,6 +362,11 @@ def _ids(resource_id: str) -> tuple[str, str, str]:
     """Subscription, resource group and name in an Azure resource id."""
     parts = resource_id.split("/")
     return parts[2], parts[4], parts[-1]
+
+
+def _is_ordinary(schema: str) -> bool:
+    """Whether a schema is not PostgreSQL's own, which has what it has."""
+    return not schema.startswith("pg_") and schema != "information_schema"
 
 
 def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[str]:
