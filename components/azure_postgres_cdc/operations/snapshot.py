@@ -86,6 +86,8 @@ def signal(
         wanted = choice.names(published)
         _check(form, wanted, published)
         data = _data(wanted, kind, condition)
+        if condition is not None:
+            _try(connection, wanted[0], kind, condition)
         written = [(f"{ID_PREFIX}{uuid.uuid4()}", item) for item in data]
         if not dry_run:
             _write(connection, table, written)
@@ -118,6 +120,11 @@ def _check(form: Form, wanted: Sequence[TableName], published: Sequence[TableNam
 def _data(wanted: Sequence[TableName], kind: Kind, condition: str | None) -> list[str]:
     if condition is None:
         return signals(wanted, kind)
+    if not condition.strip():
+        raise CdcError(
+            "--condition is empty: the whole table would be read. Remedy: leave it out where that "
+            "is meant"
+        )
     if len(wanted) != 1 or not is_plain(wanted[0]):
         raise CdcError(
             "--condition goes with one table, whose name has only letters, digits and underscores. "
@@ -129,6 +136,21 @@ def _data(wanted: Sequence[TableName], kind: Kind, condition: str | None) -> lis
         return signals(wanted, kind, blocking if kind is Kind.BLOCKING else condition)
     except ValueError as error:
         raise CdcError(f"the signal is {error}. Remedy: a shorter condition") from None
+
+
+def _try(connection: Connection, table: TableName, kind: Kind, condition: str) -> None:
+    """Have PostgreSQL plan the connector's query, which fails on a wrong one, and runs nothing."""
+    # In brackets, as the connector puts it into its own query; a comment ends with the line.
+    where = condition if kind is Kind.BLOCKING else f"({condition}\n)"
+    query = sql.SQL("EXPLAIN SELECT * FROM {} WHERE {}").format(table.identifier, sql.SQL(where))
+    what = f"the connector could not read {table} with this --condition"
+    # Binary, and so by the protocol that takes one statement only: nothing behind it is run.
+    with explained(what, dict.fromkeys(_OF_A_CONDITION, "an SQL condition on its columns")):
+        connection.execute(query, binary=True)
+
+
+_OF_A_CONDITION = ("22007", "22P02", "42601", "42703", "42804", "42883", "42P01")
+"""SQLSTATEs: a value, the syntax, a column, a type, an operator or function, another table."""
 
 
 def _write(connection: Connection, table: TableName, written: Sequence[tuple[str, str]]) -> None:
