@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import pulumi
+from tenacity import retry, retry_if_exception_message, stop_after_attempt
+from tenacity.wait import wait_random_exponential
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
 from azure_postgres_cdc.errors import CdcError
@@ -24,6 +26,13 @@ Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 
 # The engine's own function, whatever the backend. A StackReference tells outputs only.
 _RESOURCES_OF_STACK = "pulumi:pulumi:readStackResourceOutputs"
+# A backend of files may be read while the engine writes the same file: it has no content then.
+_once_written = retry(
+    retry=retry_if_exception_message(match=r"(?s).*failed to load checkpoint"),
+    wait=wait_random_exponential(multiplier=0.05, max=1),
+    stop=stop_after_attempt(8),
+    reraise=True,
+)
 _SERVER = "::azure-postgres-cdc:index:CdcServer::"
 _IN_AZURE = re.compile("CdcServer[$].*:(ExistingServer|Server)::")
 
@@ -97,8 +106,23 @@ def _warn(name: str, error: Exception) -> None:
 async def _urns_of_stack() -> frozenset[str]:
     stack = _stack()
     with _explained(stack):
-        found = await pulumi.runtime.invoke_async(_RESOURCES_OF_STACK, {"stackName": stack})
-        return frozenset(found["outputs"])
+        return frozenset((await _asked_meanwhile(stack))["outputs"])
+
+
+@_once_written
+async def _asked_meanwhile(stack: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = await pulumi.runtime.invoke_async(
+        _RESOURCES_OF_STACK, {"stackName": stack}
+    )
+    return found
+
+
+@_once_written
+def _asked(stack: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = pulumi.runtime.invoke(
+        _RESOURCES_OF_STACK, {"stackName": stack}
+    ).value
+    return found
 
 
 @contextmanager
@@ -118,8 +142,7 @@ def servers_of_stack() -> dict[str, bool]:
     Azure, where `management: none` looks at whatever `connection.host` leads to."""
     stack = _stack()
     with _explained(stack):
-        found = pulumi.runtime.invoke(_RESOURCES_OF_STACK, {"stackName": stack}).value
-    urns = list(found["outputs"])
+        urns = list(_asked(stack)["outputs"])
     in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}
     names = [urn.rpartition(_SERVER)[2] for urn in urns if _SERVER in urn]
     return {name: f"{name}-server" in in_azure for name in names}

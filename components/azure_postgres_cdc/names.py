@@ -50,6 +50,11 @@ def identifier_fault(name: str) -> str | None:
     return None
 
 
+def is_system_schema(name: str) -> bool:
+    """Whether a schema is PostgreSQL's own."""
+    return name.startswith("pg_") or name == "information_schema"
+
+
 def role_fault(name: str) -> str | None:
     """What is wrong with the name of a role that is to be made, if anything."""
     if name.startswith("pg_") or name in _NO_ROLES:

@@ -8,7 +8,7 @@ from typing import Any, Literal, NotRequired, TypedDict
 
 from azure_postgres_cdc.acknowledge import word_faults
 from azure_postgres_cdc.database.capture import CaptureArgs, captured_schemas
-from azure_postgres_cdc.names import TableName, identifier_fault
+from azure_postgres_cdc.names import TableName, identifier_fault, is_system_schema
 from azure_postgres_cdc.row_filter import filter_fault
 
 CHANGES = ("insert", "update", "delete", "truncate")
@@ -75,6 +75,7 @@ def option_faults(args: Mapping[str, Any], capture: CaptureArgs | None) -> Itera
 
     `capture` is None where the captured tables stand in a file that nobody has read yet.
     """
+    yield from _system_faults(capture or {})
     for key in ("columns", "rowFilters"):
         yield from _name_faults(key, args.get(key, {}), capture)
     for name, columns in args.get("columns", {}).items():
@@ -86,6 +87,14 @@ def option_faults(args: Mapping[str, Any], capture: CaptureArgs | None) -> Itera
     yield from _publish_faults(args)
     yield from _kind_faults(args, capture or {})
     yield from (f"acknowledge: {fault}" for fault in word_faults(args.get("acknowledge", ())))
+
+
+def _system_faults(capture: Mapping[str, Any]) -> Iterator[str]:
+    """What PostgreSQL publishes for nobody, and which grants would be asked for all the same."""
+    tables = filter(None, map(_parsed_or_none, capture.get("tables", ())))
+    schemas = {table.schema for table in tables} | set(capture.get("schemas", ()))
+    for schema in sorted(filter(is_system_schema, schemas)):
+        yield f"capture: schema {schema} is PostgreSQL's own, which is not captured"
 
 
 def _name_faults(key: str, names: Mapping[str, Any], capture: CaptureArgs | None) -> Iterator[str]:

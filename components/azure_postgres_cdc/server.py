@@ -10,6 +10,7 @@ import pulumi
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.adoption import Adoption
+from azure_postgres_cdc.argument_shapes import shape_faults
 from azure_postgres_cdc.azure import new_server
 from azure_postgres_cdc.azure.alerts import alerts, alerts_of
 from azure_postgres_cdc.azure.existing_server import ExistingServer
@@ -86,7 +87,7 @@ class CdcServer(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CdcServerArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
-        faults = faults_of_server(args)
+        faults = list(shape_faults(CdcServerArgs, args)) or faults_of_server(args)
         if faults:
             raise InvalidSettings(f"CdcServer {name}", faults)
         super().__init__("azure-postgres-cdc:index:CdcServer", name, None, opts)

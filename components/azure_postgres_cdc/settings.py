@@ -308,6 +308,8 @@ def _file_faults(file: Path) -> list[str]:
         ]
     except UnicodeDecodeError:
         return [f"{file.name} is not UTF-8 text"]
+    except ValueError:  # a zero byte in the path
+        return [f"{file.name!r} is no name of a file"]
     if not found:
         return [f"{file.name} names no table"]
     faults = []

@@ -7,6 +7,7 @@ from typing import Any, TypedDict
 
 import pulumi
 
+from azure_postgres_cdc.argument_shapes import shape_faults
 from azure_postgres_cdc.connector import connector_settings
 from azure_postgres_cdc.database.connection import DEFAULT_PORT
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTable
@@ -56,6 +57,9 @@ class CdcSource(pulumi.ComponentResource):
     def __init__(
         self, name: str, args: CdcSourceArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
+        shapes = list(shape_faults(CdcSourceArgs, args))
+        if shapes:
+            raise InvalidSettings(f"CdcSource {name}", shapes)
         faults = faults_of(args["database"], args["connectors"])
         faults += _user_faults(args["server"].users, args["connectors"])
         faults += _read_all_data_faults(args["server"].read_all_data, args["connectors"])

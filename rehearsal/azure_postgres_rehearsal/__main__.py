@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -17,9 +18,11 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 try:
     from azure_postgres_rehearsal import demo as demonstration
     from azure_postgres_rehearsal import shown, upgrade_rehearsal
+    from azure_postgres_rehearsal.azure_api.errors import ApiError
     from azure_postgres_rehearsal.engine import PulumiFailed
+    from azure_postgres_rehearsal.project_files import RehearsalFailed, project_folder
     from azure_postgres_rehearsal.record import RecordUnreadable
-    from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
+    from azure_postgres_rehearsal.rehearsal import Rehearsal
     from azure_postgres_rehearsal.rehearse import POLICIES, Wishes
     from azure_postgres_rehearsal.rehearse import rehearse as rehearse_stack
     from azure_postgres_rehearsal.upgrade_proof import NotProved
@@ -30,27 +33,31 @@ except ModuleNotFoundError as missing:
     )
     sys.exit(2)
 
+_EXPECTED = (RecordUnreadable, RehearsalFailed, OSError, RuntimeError, psycopg.Error, ApiError)
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 rehearsals = typer.Typer()
 app.add_typer(rehearsals, name="rehearse")
 
-Project = Annotated[Path, typer.Option(help="The folder of Pulumi.yaml.")]
+Project = Annotated[
+    Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
+]
 Stack = Annotated[str, typer.Option(help="The stack to rehearse.")]
 Keep = Annotated[bool, typer.Option(help="Leave PostgreSQL running, and say how to connect.")]
 
 
 @app.command()
-def demo(project: Project = Path(), stack: Stack = "local", keep: Keep = False) -> None:
+def demo(project: Project = None, stack: Stack = "local", keep: Keep = False) -> None:
     """Rehearse the stack with pgbench's tables and prove that every change is captured."""
-    _run(lambda: demonstration.run(project, stack, keep=keep))
+    _run(lambda: demonstration.run(project_folder(project), stack, keep=keep))
 
 
 @app.command()
-def up(project: Project = Path(), stack: Stack = "local", keep: Keep = False) -> None:
+def up(project: Project = None, stack: Stack = "local", keep: Keep = False) -> None:
     """Rehearse `pulumi up` of any stack, its listed tables made up, with no Azure at all."""
 
     def rehearse() -> None:
-        with Rehearsal(project, stack) as rehearsal:
+        with Rehearsal(project_folder(project), stack) as rehearsal:
             rehearsal.up()
             if keep:
                 typer.echo(rehearsal.keep())
@@ -64,9 +71,7 @@ def rehearse(
     stack: Annotated[
         str | None, typer.Option("--stack", "-s", help="The stack to rehearse.")
     ] = None,
-    project: Annotated[
-        Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
-    ] = None,
+    project: Project = None,
     policies: Annotated[
         bool, typer.Option("--policies", help="Ask the project's policy pack, too.")
     ] = False,
@@ -101,10 +106,10 @@ def rehearse(
         return
     if stack is None:
         raise typer.BadParameter("--stack is needed: the stack to rehearse")
-    signal.signal(signal.SIGTERM, _interrupted)
+    _prepare()
     console = Console(highlight=False)
     try:
-        wishes = Wishes(_project(project), stack, policies, policy_config, base)
+        wishes = Wishes(project_folder(project), stack, policies, policy_config, base)
         if policies and not (wishes.project / POLICIES).is_dir():
             raise RehearsalFailed(f"{wishes.project} has no folder {POLICIES}: no policies to ask")
         with _steps(console) as say:
@@ -114,8 +119,8 @@ def rehearse(
             markdown.write_text(shown.markdown(story), encoding="utf-8")
     except PulumiFailed as error:
         _could_not_run(f"{error}: {error.outcome.text}")
-    except (RecordUnreadable, RehearsalFailed, OSError, RuntimeError, psycopg.Error) as error:
-        _could_not_run(str(error))
+    except _EXPECTED as error:
+        _could_not_run(_said(error))
     raise typer.Exit(0 if story.is_fine else 1)
 
 
@@ -124,24 +129,22 @@ def upgrade(
     stack: Annotated[
         str, typer.Option("--stack", "-s", help="A stack that captures pgbench's tables.")
     ] = "local",
-    project: Annotated[
-        Path | None, typer.Option(help="The folder of Pulumi.yaml. Default: the nearest upwards.")
-    ] = None,
+    project: Project = None,
     to: Annotated[int, typer.Option(min=17, max=18, help="The version to upgrade 16 to.")] = 18,
 ) -> None:
     """Go through `azure-postgres-cdc upgrade run` with a real pg_upgrade, while pgbench writes.
 
     Exit status: 0 no change is lost, 1 the proof does not hold, 2 could not run.
     """
-    signal.signal(signal.SIGTERM, _interrupted)
+    _prepare()
     try:
-        upgrade_rehearsal.run(_project(project), stack, to, Console(highlight=False))
+        upgrade_rehearsal.run(project_folder(project), stack, to, Console(highlight=False))
     except NotProved as error:
         _stop(str(error), 1)
     except PulumiFailed as error:
         _could_not_run(f"{error}: {error.outcome.text}")
-    except (RehearsalFailed, OSError, RuntimeError, psycopg.Error) as error:
-        _could_not_run(str(error))
+    except _EXPECTED as error:
+        _could_not_run(_said(error))
 
 
 @contextmanager
@@ -173,23 +176,43 @@ def _stop(reason: str, status: int) -> NoReturn:
     raise typer.Exit(status) from None
 
 
-def _project(given: Path | None) -> Path:
-    """The folder of Pulumi.yaml: the given one, or the nearest upwards."""
-    start = (given or Path()).resolve()
-    for folder in (start,) if given else (start, *start.parents):
-        if (folder / "Pulumi.yaml").is_file():
-            return folder
-    raise RehearsalFailed(f"{start} has no Pulumi.yaml. Remedy: give the folder with --project")
-
-
 def _run(action: Callable[[], None]) -> None:
-    signal.signal(signal.SIGTERM, _interrupted)
+    _prepare()
     try:
         action()
     except PulumiFailed as error:
         sys.exit(f"{error.outcome.text}{error}".strip())
-    except (demonstration.DemoFailed, RehearsalFailed, OSError, RuntimeError) as error:
-        sys.exit(f"failed: {error}")
+    except (demonstration.DemoFailed, *_EXPECTED) as error:
+        sys.exit(f"failed: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    """What went wrong; PostgreSQL's and Azure's own words with what they are about."""
+    if isinstance(error, (psycopg.Error, ApiError)):
+        found = isinstance(error, psycopg.Error) and error.diag.message_primary
+        reason = found or str(error).strip().partition("\n")[0]
+        who = "PostgreSQL" if isinstance(error, psycopg.Error) else "the emulated Azure"
+        return (
+            f"{who} refused what is made up for the stack: {reason.rstrip('.')}. Remedy: "
+            "azure-postgres-cdc config check says what is wrong with the stack's file"
+        )
+    if isinstance(error, OSError) and error.filename:
+        return (
+            f"{error.filename}: {error.strerror}. Remedy: check the path, and who may read and "
+            "write there"
+        )
+    return str(error)
+
+
+def _prepare() -> None:
+    """End as after Ctrl-C also where somebody ends the process, or closes the terminal; not after
+    `nohup`. What the output's encoding lacks is spelt out."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _interrupted)
 
 
 def _interrupted(_signal: int, _frame: object) -> NoReturn:
@@ -197,4 +220,4 @@ def _interrupted(_signal: int, _frame: object) -> NoReturn:
 
 
 if __name__ == "__main__":
-    app()
+    app(prog_name="azure-postgres-cdc")  # which begins it in its place

@@ -57,12 +57,12 @@ class Cluster:
         (self.data_dir / "pg_hba.conf").write_text(
             _HBA.format(superuser=SUPERUSER, kind="hostssl" if tls_only else "host")
         )
-        with (self.data_dir / "postgresql.conf").open("a") as conf:
+        with (self.data_dir / "postgresql.conf").open("a", encoding="utf-8") as conf:
             conf.writelines(_line(name, value) for name, value in settings.items())
 
     def set_system(self, settings: Mapping[str, str]) -> None:
         """Set what `ALTER SYSTEM` sets, of a server that does not run."""
-        with (self.data_dir / "postgresql.auto.conf").open("a") as conf:
+        with (self.data_dir / "postgresql.auto.conf").open("a", encoding="utf-8") as conf:
             conf.writelines(_line(name, value) for name, value in settings.items())
 
     def known(self, settings: Mapping[str, str]) -> dict[str, str]:
@@ -79,7 +79,7 @@ class Cluster:
             # On Azure they are gone, or so Microsoft's advice to run ANALYZE has it.
             command.append("--no-statistics")
         result = self._run("pg_upgrade", *command)
-        with (self.folder / "pg_upgrade.log").open("a") as log:
+        with (self.folder / "pg_upgrade.log").open("a", encoding="utf-8") as log:
             log.write(result.stdout + result.stderr)
         (self.folder / "delete_old_cluster.sh").unlink(missing_ok=True)
         if result.returncode:
@@ -104,7 +104,8 @@ class Cluster:
         result: subprocess.CompletedProcess[str] = subprocess.run(
             [self.distribution.tool(tool), *arguments],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             cwd=self.folder,
             check=False,
             **self.account.popen_arguments,  # type: ignore[call-overload]
@@ -121,6 +122,8 @@ def _reason(said: str) -> str:
     """What follows the last outcome of a check, with what pg_upgrade has listed in a file."""
     after = _OUTCOME.split(said)[-1].replace("Failure, exiting", "")
     for path in _LISTING.findall(after):
-        listed = " ".join(Path(path).read_text(errors="replace")[:_LISTED].split())
+        listed = " ".join(
+            Path(path).read_text(encoding="utf-8", errors="replace")[:_LISTED].split()
+        )
         after = after.replace(path, listed)
     return " ".join(after.split())

@@ -32,7 +32,10 @@ class DemoFailed(Exception):  # noqa: N818 - reads better where it is raised
 def run(project: Path, stack: str, *, keep: bool = False) -> None:
     """Rehearse a stack whose database holds pgbench's tables; print a short table at the end."""
     console = Console(highlight=False)
-    with Rehearsal(project, stack) as rehearsal:
+    rehearsal = Rehearsal(project, stack)
+    if not rehearsal.databases:
+        raise DemoFailed(f"stack {stack} names no database. Remedy: --stack local")
+    with rehearsal:
         database = rehearsal.databases[0]
         _say(console, f"PostgreSQL {rehearsal.postgres.major} and Azure are up; pgbench -i")
         _pgbench(rehearsal, database, "--initialize", "--quiet")

@@ -160,7 +160,7 @@ class EmbeddedPostgres:
     def remove(self) -> None:
         """Stop the server and remove its folder."""
         if self._keeper is not None:
-            self._keeper.communicate("")
+            self._keeper.communicate(keeper.END)
             self._keeper = None
         with contextlib.suppress(AttributeError, subprocess.TimeoutExpired):
             self._process.wait(5)
@@ -168,7 +168,7 @@ class EmbeddedPostgres:
     def leave_running(self) -> None:
         """Let the server outlive this process."""
         if self._keeper is not None:
-            self._keeper.communicate("keep")
+            self._keeper.communicate(keeper.KEEP)
             self._keeper = None
 
     # Access
@@ -239,7 +239,7 @@ class EmbeddedPostgres:
     def log_tail(self, lines: int = 20) -> str:
         """The end of the server's log."""
         log = self.folder / "server.log"
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
     # Making
 

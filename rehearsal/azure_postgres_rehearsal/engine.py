@@ -20,7 +20,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from azure_postgres_rehearsal.project_files import (
+    PROJECT_FILE,
+    description_of,
+    is_encrypted,
+    namespaced,
+    read,
+    stack_file,
+    write,
+)
 
 ENGINE_BIN = Path(".engine") / "bin"
 
@@ -134,9 +142,9 @@ class Engine:
 
     def set_config(self, key: str, value: object) -> None:
         """Change a setting of the rehearsed stack, as an edit of its file would."""
-        content = yaml.safe_load(self._stack_file.read_text())
+        content = read(self._stack_file)
         content["config"][self._key(key)] = value
-        self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+        write(self._stack_file, content)
 
     def set_secret(self, key: str, value: str) -> None:
         """Change a secret setting, as `pulumi config set --secret` does."""
@@ -144,7 +152,7 @@ class Engine:
 
     def set_settings(self, settings: Mapping[str, object]) -> None:
         """Replace every setting of the project but its secrets."""
-        content = yaml.safe_load(self._stack_file.read_text())
+        content = read(self._stack_file)
         kept = {
             key: value
             for key, value in content["config"].items()
@@ -152,7 +160,7 @@ class Engine:
         }
         given = {self._key(key): value for key, value in settings.items()}
         content["config"] = kept | given
-        self._stack_file.write_text(yaml.safe_dump(content, sort_keys=False))
+        write(self._stack_file, content)
 
     # Making
 
@@ -183,20 +191,20 @@ class Engine:
 
     def _copy_project(self, settings: Mapping[str, Any]) -> None:
         (self.folder / "state").mkdir(parents=True)
-        description = yaml.safe_load((self._project / "Pulumi.yaml").read_text())
+        description = description_of(self._project)
         self._namespace = description["name"]
         source = stack_file(self._project, self.stack)
         description["main"] = str(self._project / description.get("main", "."))
         description["stackConfigDir"] = "."
-        runtime = description["runtime"]
+        runtime = description.get("runtime")
         if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
             runtime["options"]["virtualenv"] = sys.prefix
-        (self.folder / "Pulumi.yaml").write_text(yaml.safe_dump(description, sort_keys=False))
-        given = namespaced(yaml.safe_load(source.read_text())["config"], self._namespace)
+        write(self.folder / PROJECT_FILE, description)
+        given = namespaced(source, self._namespace)
         config = {key: value for key, value in given.items() if not is_encrypted(value)}
         for key, value in settings.items():
             config[self._key(key)] = value
-        self._stack_file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+        write(self._stack_file, {"config": config})
 
     # Running
 
@@ -233,7 +241,8 @@ class Engine:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if capture else None,
             stderr=subprocess.PIPE if capture else None,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             process_group=0,
         )
         with process:
@@ -315,22 +324,5 @@ def _operations(events: Iterable[Mapping[str, Any]]) -> dict[str, int]:
 
 def _events(file: Path) -> Iterator[dict[str, Any]]:
     if file.is_file():
-        for line in file.read_text().splitlines():
+        for line in file.read_text(encoding="utf-8").splitlines():
             yield json.loads(line)
-
-
-def stack_file(project: Path, stack: str) -> Path:
-    """Where a stack's settings are."""
-    description = yaml.safe_load((project / "Pulumi.yaml").read_text())
-    folder: Path = project / description.get("stackConfigDir", ".")
-    return folder / f"Pulumi.{stack}.yaml"
-
-
-def namespaced(config: Mapping[str, Any], project: str) -> dict[str, Any]:
-    """A stack file's configuration; a key without a namespace is the project's, as for Pulumi."""
-    return {key if ":" in key else f"{project}:{key}": value for key, value in config.items()}
-
-
-def is_encrypted(value: object) -> bool:
-    """Whether a value of a stack's file is a secret."""
-    return isinstance(value, Mapping) and set(value) == {"secure"}

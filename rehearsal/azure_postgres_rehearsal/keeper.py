@@ -1,7 +1,8 @@
 """The process that owns an embedded server: it ends the server when its maker is gone.
 
-It reads its standard input. A maker that stops, is interrupted or crashes closes that pipe, and
-the keeper stops PostgreSQL and removes its folder; a maker that writes `keep` leaves both alone.
+It reads its standard input. A maker that stops or is interrupted writes `end` and closes that
+pipe, and the keeper stops PostgreSQL and removes its folder; a maker that crashes just closes it.
+One that writes `keep` leaves both alone.
 
     python -m azure_postgres_rehearsal.keeper FOLDER
 """
@@ -17,6 +18,8 @@ import time
 from pathlib import Path
 
 _PATIENCE_SECONDS = 20
+KEEP, END = "keep", "end"
+"""What a maker writes. Nothing: it has crashed."""
 
 
 def running_postmaster(folder: Path, data: str = "data") -> int | None:
@@ -50,12 +53,20 @@ def main(folder: Path) -> None:
     for interrupt in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(interrupt, signal.SIG_IGN)
     print("ready", flush=True)
-    if sys.stdin.read().strip() == "keep":
+    said = sys.stdin.read().strip()
+    if said == KEEP:
         return
     # While a server is upgraded there are two data directories.
     for data in folder.glob("data*"):
         stop_postmaster(folder, signal.SIGQUIT, data.name)
     shutil.rmtree(folder, ignore_errors=True)
+    if said == END:
+        return
+    # Nobody has ended Pulumi, which fails soon without a server, and writes its state before.
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

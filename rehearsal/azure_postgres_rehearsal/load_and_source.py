@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 
 from azure_postgres_rehearsal.consumer import Connection, Consumer, read_table
-from azure_postgres_rehearsal.rehearsal import Rehearsal, RehearsalFailed
+from azure_postgres_rehearsal.project_files import RehearsalFailed
+from azure_postgres_rehearsal.rehearsal import Rehearsal
 from azure_postgres_rehearsal.upgrade_proof import NotProved
 
 HISTORY = "public.pgbench_history"
@@ -172,5 +173,6 @@ def pgbench(
         env=rehearsal.postgres.client_environment(database),
         check=False,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
     )

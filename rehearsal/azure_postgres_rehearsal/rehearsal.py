@@ -13,7 +13,6 @@ from types import TracebackType
 from typing import Any
 
 import psycopg
-import yaml
 from psycopg import sql
 
 from azure_postgres_rehearsal.azure_api import Authentication, EmulatedAzure, FlexibleServer
@@ -21,7 +20,13 @@ from azure_postgres_rehearsal.azure_api.faults import Source
 from azure_postgres_rehearsal.azure_api.identities import RESOURCE
 from azure_postgres_rehearsal.distributions import usual
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.engine import Engine, Outcome, is_encrypted, namespaced, stack_file
+from azure_postgres_rehearsal.engine import Engine, Outcome
+from azure_postgres_rehearsal.project_files import (
+    config_of,
+    is_encrypted,
+    settings_in,
+    stack_file,
+)
 from azure_postgres_rehearsal.rebuilt_server import (
     RebuiltServer,
     nearest,
@@ -34,16 +39,12 @@ from azure_postgres_rehearsal.record import Record
 CREATE, EXISTING, NONE = "create", "existing", "none"
 
 _SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-_NEEDED = ("server", "connection")
+_SCHEMA_AND_TABLE = 2
 _INVENTED = "CREATE TABLE IF NOT EXISTS {table} (id bigint PRIMARY KEY, value text)"
 # The login with a password that a server has even where everybody signs in with Entra.
 _LOGIN = "local_admin"
 # Where another tool owns the server, it has set what logical replication needs.
 _READY = {"wal_level": "logical", "max_worker_processes": "16"}
-
-
-class RehearsalFailed(Exception):  # noqa: N818 - reads better where it is raised
-    """What cannot be rehearsed, in one line."""
 
 
 class Rehearsal:
@@ -82,15 +83,15 @@ class Rehearsal:
         self.databases = list(
             dict.fromkeys(database["name"] for database in self.settings.get("databases", ()))
         )
-        create = self._server.get("create", {})
+        create = self._server.get("create") or {}
         login = _LOGIN if self._entra else self.settings["connection"]["user"]
         self._later = self.management == CREATE or self._entra
         is_ready = self.management == NONE and record is None
         self.postgres = EmbeddedPostgres(
-            major or create.get("version") or self._recorded_major() or usual(),
+            major or int(create.get("version") or 0) or self._recorded_major() or usual(),
             settings=(_READY if is_ready else {}) | dict(postgres_settings or {}),
             databases=["postgres"] if self._later else self.databases,
-            admin_user=create.get("administrator", login),
+            admin_user=create.get("administrator") or login,
         )
         self._is_rebuilt = False
         # Throw-away secrets for the encrypted values of the stack's file.
@@ -123,7 +124,7 @@ class Rehearsal:
                 self.postgres.folder / "rehearsal",
                 self.settings | {"connection": self._connection()},
                 self._made_up
-                | ({} if self._entra else {"adminPassword": self.postgres.admin_password}),
+                | ({} if self._has_password else {"adminPassword": self.postgres.admin_password}),
                 {
                     "AZURE_RESOURCE_MANAGER_ENDPOINT": self.azure.endpoint,
                     "ARM_SUBSCRIPTION_ID": _SUBSCRIPTION,
@@ -207,12 +208,14 @@ class Rehearsal:
             self._make_database(database["name"])
             with self.administrator(database["name"]) as connection:
                 capture = database["capture"]
-                tables = [_parts(connection, name) for name in self._listed_tables(capture)]
-                for schema in {table[0] for table in tables} | set(capture.get("schemas", ())):
+                names = self._listed_tables(capture)
+                tables = [parts for name in names if (parts := _parts(connection, name))]
+                schemas = {table[0] for table in tables} | set(capture.get("schemas") or ())
+                for schema in filter(_is_ordinary, schemas):
                     connection.execute(
                         sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(schema))
                     )
-                for table in tables:
+                for table in (table for table in tables if _is_ordinary(table[0])):
                     name = sql.Identifier(*table)
                     connection.execute(sql.SQL(_INVENTED).format(table=name))
 
@@ -241,24 +244,35 @@ class Rehearsal:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
     def _listed_tables(self, capture: Mapping[str, Any]) -> list[str]:
-        """The names of a capture set, as they stand in SQL."""
-        if "tablesFile" in capture:
-            rows = (self._project / capture["tablesFile"]).read_text(encoding="utf-8-sig")
+        """The names of a capture set, as they stand in SQL. A file that cannot be read has none,
+        for the program to refuse."""
+        if capture.get("tablesFile"):
+            try:
+                rows = (self._project / capture["tablesFile"]).read_text(encoding="utf-8-sig")
+            except (OSError, ValueError):
+                return []
             return [row.strip() for row in rows.splitlines() if row.strip()]
-        return list(capture.get("tables", ()))
+        return list(capture.get("tables") or ())
 
     def keep(self) -> str:
         """Let the server outlive this process; how to connect to it and how to end it."""
         self.postgres.leave_running()
         mode = f"sslmode={self.postgres.ssl_mode}"
+        database = self.databases[0] if self.databases else "postgres"
         target = f"host={self.postgres.host} port={self.postgres.port} {mode}"
         return (
             f"kept: {self.postgres.folder}\n"
             f"  connect: PGPASSWORD={self.postgres.admin_password} psql "
-            f"'{target} user={self.postgres.admin_user} dbname={self.databases[0]}'\n"
+            f"'{target} user={self.postgres.admin_user} dbname={database}'\n"
             f"  end it:  kill $(head -1 {self.postgres.data_dir}/postmaster.pid) && "
             f"rm -rf {self.postgres.folder}"
         )
+
+    @property
+    def _has_password(self) -> bool:
+        """Whether the program gets by without one that is made up: an administrator who signs in
+        with Entra has none, and one in plain text is refused."""
+        return self._entra or bool(self.settings.get("adminPassword"))
 
     @property
     def _entra(self) -> bool:
@@ -309,7 +323,8 @@ class Rehearsal:
         if vault:
             _, group, name = _ids(vault)
             self.vault = self.azure.add_vault(group, name)
-        zone = self._server.get("create", {}).get("privateEndpoint", {}).get("privateDnsZone")
+        create = self._server.get("create") or {}
+        zone = (create.get("privateEndpoint") or {}).get("privateDnsZone")
         if zone:
             subscription, group, _ = _ids(zone)
             self.azure.add_private_dns_zone(group, subscription_id=subscription)
@@ -349,47 +364,16 @@ def _ids(resource_id: str) -> tuple[str, str, str]:
     return parts[2], parts[4], parts[-1]
 
 
+def _is_ordinary(schema: str) -> bool:
+    """Whether a schema is not PostgreSQL's own, which has what it has."""
+    return not schema.startswith("pg_") and schema != "information_schema"
+
+
 def _parts(connection: psycopg.Connection[tuple[Any, ...]], name: str) -> list[str]:
-    """Schema and table of a name that is written as in SQL."""
-    row = connection.execute("SELECT parse_ident(%s)", (name,)).fetchone()
-    return list(row[0]) if row else []
-
-
-def settings_in(project: Path, file: Path) -> dict[str, Any]:
-    """The project's settings in a stack's file by key, without the encrypted ones."""
-    if not file.is_file():
-        stacks = sorted(other.name.split(".")[1] for other in file.parent.glob("Pulumi.?*.yaml"))
-        raise RehearsalFailed(
-            f"there is no {file.name} in {file.parent}. Remedy: check --stack; there are "
-            f"{', '.join(stacks) or 'none'}"
-        )
-    found = config_of(project, file)
-    settings = {key: value for key, value in found.items() if not is_encrypted(value)}
-    missing = [key for key in _NEEDED if not settings.get(key)]
-    if missing:
-        raise RehearsalFailed(f"{file.name} has no {', no '.join(missing)}: nothing to rehearse")
-    hidden = [key for key, value in settings.items() if _holds_a_secret(value)]
-    if hidden:
-        raise RehearsalFailed(
-            f"{file.name}: {', '.join(hidden)} holds a secret inside, which the program refuses. "
-            "Remedy: the only secrets are adminPassword and connectorPassword, top-level"
-        )
-    return settings
-
-
-def config_of(project: Path, file: Path) -> dict[str, Any]:
-    """The project's configuration in a stack's file, by key."""
-    description = yaml.safe_load((project / "Pulumi.yaml").read_text())
-    content = yaml.safe_load(file.read_text()) or {}
-    prefix = f"{description['name']}:"
-    return {
-        key.removeprefix(prefix): value
-        for key, value in namespaced(content.get("config") or {}, description["name"]).items()
-        if key.startswith(prefix)
-    }
-
-
-def _holds_a_secret(value: object) -> bool:
-    if isinstance(value, Mapping):
-        return is_encrypted(value) or any(map(_holds_a_secret, value.values()))
-    return isinstance(value, list) and any(map(_holds_a_secret, value))
+    """Schema and table of a name that is written as in SQL; nothing of what is no such name, for
+    the program to refuse."""
+    try:
+        row = connection.execute("SELECT parse_ident(%s)", (name,)).fetchone()
+    except (psycopg.Error, ValueError):
+        return []
+    return list(row[0]) if row and len(row[0]) == _SCHEMA_AND_TABLE else []

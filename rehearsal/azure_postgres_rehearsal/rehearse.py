@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from azure_postgres_rehearsal.azure_api.operations import Operation
-from azure_postgres_rehearsal.engine import Outcome, stack_file
+from azure_postgres_rehearsal.engine import Outcome
+from azure_postgres_rehearsal.project_files import settings_in, stack_file
 from azure_postgres_rehearsal.record import Record, read
-from azure_postgres_rehearsal.rehearsal import NONE, Rehearsal, settings_in
+from azure_postgres_rehearsal.rehearsal import NONE, Rehearsal
 from azure_postgres_rehearsal.statements import LOGGING, StatementLog, redacted
 from azure_postgres_rehearsal.story import (
     AzureOperation,

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from azure_postgres_rehearsal.statements import Statement
@@ -100,7 +100,9 @@ def _shortened(statements: Iterable[Statement]) -> Iterable[Statement]:
 
 
 def _print_table(console: Console, title: str, header: Row, rows: Iterable[Row]) -> None:
-    table = Table(*header, title=title, title_justify="left")
+    # Where there is no room, a name is broken: one that is cut off cannot be looked up.
+    columns = [Column(name, overflow="fold") for name in header]
+    table = Table(*columns, title=title, title_justify="left")
     for row in rows:
         style = "bold yellow" if row[0].startswith("restart") else None
         table.add_row(*(Text(cell) for cell in row), style=style)

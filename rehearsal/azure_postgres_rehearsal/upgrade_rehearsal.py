@@ -19,7 +19,6 @@ from typing import Any
 from rich.console import Console
 
 from azure_postgres_rehearsal.consumer import Consumer, read_table
-from azure_postgres_rehearsal.engine import stack_file
 from azure_postgres_rehearsal.load_and_source import (
     HISTORY,
     WRITES_PER_TRANSACTION,
@@ -27,12 +26,11 @@ from azure_postgres_rehearsal.load_and_source import (
     Source,
     pgbench,
 )
+from azure_postgres_rehearsal.project_files import RehearsalFailed, settings_in, stack_file
 from azure_postgres_rehearsal.rehearsal import (
     CREATE,
     NONE,
     Rehearsal,
-    RehearsalFailed,
-    settings_in,
 )
 from azure_postgres_rehearsal.upgrade_proof import NotProved, Proof, summary
 
@@ -61,6 +59,8 @@ def _settings(project: Path, stack: str) -> dict[str, Any]:
             f"stack {stack} makes its server itself, of the version that it says. Remedy: a stack "
             "with server.management existing or none"
         )
+    if not found.get("databases"):
+        raise RehearsalFailed(f"stack {stack} names no database. Remedy: --stack local")
     return {
         "databases": [
             {**database, "connector": {**database.get("connector", {}), "sslMode": "disable"}}
@@ -126,7 +126,8 @@ class _Play:
             env=self._rehearsal.engine.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         ) as process:
             try:
                 for line in process.stdout or ():

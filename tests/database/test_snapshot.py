@@ -239,6 +239,28 @@ def test_row_filter_is_a_condition_of_every_snapshot(
     assert needs_snapshot.signalled({orders: 1}, signals) == ({orders} if is_whole else set())
 
 
+@pytest.mark.parametrize("kind", list(Kind))
+@pytest.mark.parametrize(
+    ("condition", "reason"),
+    [
+        ("", "--condition is empty"),
+        (" \n", "--condition is empty"),
+        ('id > "', "unterminated quoted identifier at or near "),
+        ("nosuch = 1", 'column "nosuch" does not exist'),
+        ("id", "argument of WHERE must be type boolean, not type"),
+        ("id > 1; SELECT 1", "syntax error at or near |multiple commands"),
+        ("id > 'x'", "invalid input syntax for type"),
+    ],
+)
+def test_a_condition_that_the_connector_would_fail_on(
+    ready: Connector, kind: Kind, condition: str, reason: str
+) -> None:
+    """It would stop at the query, with the signal already read. No second statement is run."""
+    said = refusal(ready, ORDERS, kind=kind, condition=condition, dry_run=True)
+    assert re.search(reason, said)
+    assert ". Remedy: " in said
+
+
 def test_condition_goes_with_one_table_and_into_one_row(ready: Connector) -> None:
     both = Choice(("public.orders", "sales.orders"))
     assert refusal(ready, both, condition="id > 5").startswith("--condition goes with one table")

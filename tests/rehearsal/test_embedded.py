@@ -56,6 +56,24 @@ def test_nothing_is_left_of_a_server_whose_maker_was_ended(how: signal.Signals) 
     wait_until(lambda: not folder.exists() and not psutil.pid_exists(postmaster))
 
 
+def test_what_is_written_after_the_maker_crashed_goes_too(tmp_path: Path) -> None:
+    """Pulumi outlives a rehearsal that is killed, and writes its state once more."""
+    folder = tmp_path / "azure-postgres-1"
+    folder.mkdir()
+    keeper = subprocess.Popen(
+        [sys.executable, "-m", "azure_postgres_rehearsal.keeper", str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with keeper:
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        wait_until(lambda: not folder.exists())
+        (folder / "rehearsal" / "state").mkdir(parents=True)
+        wait_until(lambda: not folder.exists())
+        keeper.kill()
+
+
 def test_a_kept_server_answers_after_its_maker_has_gone() -> None:
     maker, folder = made_by_another("keep")
     assert maker.wait() == 0

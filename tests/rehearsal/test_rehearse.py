@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -214,6 +215,7 @@ def test_what_cannot_be_rehearsed_is_one_line(project: Path) -> None:
     result = tool("rehearse", "--stack", "dev", "--polices", cwd=project)
     assert (result.returncode, result.stdout) == (2, "")
     assert "No such option" in result.stderr
+    assert "Usage: azure-postgres-cdc rehearse " in result.stderr
 
 
 def test_without_the_extra_it_says_what_to_install(project: Path) -> None:
@@ -332,3 +334,65 @@ def test_a_stack_that_is_not_there_is_one_line_with_those_that_are(project: Path
     assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("azure-postgres-cdc: there is no Pulumi.nope.yaml in ")
     assert result.stderr.endswith("Remedy: check --stack; there are dev, local, prod, staging\n")
+
+
+def test_a_server_is_made_with_no_databases_yet(project: Path) -> None:
+    """`config check` finds nothing wrong with such a file, and neither does the engine."""
+    server = {"management": "create", "resourceGroup": "rg", "name": "psql-new"}
+    create = {"sku": "Standard_D2ds_v5", "location": "westeurope"}
+    change(project, "dev", server={**server, "create": create})
+    file = stack_file(project, "dev")
+    content = yaml.safe_load(file.read_text())
+    del content["config"]["databases"]
+    file.write_text(yaml.safe_dump(content))
+    checked = tool("config", "check", "--stack", "dev", cwd=project)
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (
+        0,
+        "stacks/Pulumi.dev.yaml: nothing is wrong",
+    )
+    assert "pulumi up of dev would go through" in rehearse(project, "dev")
+
+
+def test_what_the_program_refuses_is_the_program_s_to_say(project: Path) -> None:
+    """Faults that a server can be made up in spite of: every one of them, as `pulumi up` has it."""
+    capture = {"tables": ["a.b.c", "public.1a", "orders"]}
+    other = {"name": "yes", "slot": "other", "capture": {"tablesFile": "nowhere.txt"}}
+    change(project, "dev", databases=[{"name": "shop", "capture": capture}, other])
+    said = tool("rehearse", "--stack", "dev", cwd=project)
+    assert said.returncode == 1
+    assert "would fail" in said.stdout
+    for fault in (
+        "'a.b.c' is not of the form schema.table",
+        "'public.1a' is no name of a table",
+        "'orders' is not of the form schema.table",
+        "nowhere.txt cannot be read",
+    ):
+        assert fault in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"connection": {"user": "pg_x"}}, 'PostgreSQL refused .* role name "pg_x" is reserved'),
+        (
+            {"server": {"management": "existing", "resourceGroup": "rg", "name": "<the name>"}},
+            "the emulated Azure refused .* The server name '<the name>' is invalid: ",
+        ),
+    ],
+)
+def test_what_a_server_cannot_be_made_of_is_one_line(
+    project: Path, setting: dict[str, Any], reason: str
+) -> None:
+    change(project, "dev", **setting)
+    result = tool("rehearse", "--stack", "dev", cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.match(rf"azure-postgres-cdc: {reason}.*\. Remedy: .* config check ", result.stderr)
+    assert result.stderr.count("\n") == 1
+
+
+def test_names_that_the_output_s_encoding_lacks_are_spelt_out(project: Path) -> None:
+    change(project, "dev", databases=[{"name": "shöp", "capture": {"tables": ['public."表"']}}])
+    plain = {"PYTHONIOENCODING": "ascii"}
+    result = tool("rehearse", "--stack", "dev", cwd=project, environment=plain)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert 'sh\\xf6p: GRANT SELECT ON TABLE "public"."\\u8868"' in result.stdout

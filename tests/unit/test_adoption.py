@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 from tests.unit.program import run
 
-from azure_postgres_cdc.adoption import Adoption, is_same
+from azure_postgres_cdc.adoption import Adoption, is_same, servers_of_stack
+from azure_postgres_cdc.errors import CdcError
 
 DECLARED: dict[str, Any] = {
     "location": "West Europe",
@@ -82,3 +84,44 @@ def test_whoever_cannot_look_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch
         "not say what stack [^ ]+ has: no backend client is available",
         warnings[0],
     )
+
+
+def test_a_state_that_is_just_being_written_is_read_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The engine writes the file of a `file://` backend while the program begins."""
+    urn = "urn:pulumi:dev::shop::azure-postgres-cdc:index:CdcServer::psql-1"
+    asked = []
+
+    def half_written(*_: Any) -> SimpleNamespace:
+        asked.append(1)
+        if len(asked) < 4:
+            raise Exception(
+                "invoke of pulumi:pulumi:readStackResourceOutputs failed: invocation of "
+                "pulumi:pulumi:readStackResourceOutputs returned an error: failed to load "
+                "checkpoint: EOF"
+            )
+        return SimpleNamespace(value={"outputs": {urn: {}}})
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", half_written)
+    found: list[dict[str, bool]] = []
+    run(lambda: found.append(servers_of_stack()))
+    assert found == [{"psql-1": False}]
+    assert len(asked) == 4
+
+
+def test_any_other_answer_is_final(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def refused(*_: Any) -> None:
+        asked.append(1)
+        raise RuntimeError("no backend client is available")
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", refused)
+
+    def program() -> None:
+        with pytest.raises(CdcError, match=r"does not say what stack .* no backend client"):
+            servers_of_stack()
+
+    run(program)
+    assert len(asked) == 1

@@ -140,6 +140,14 @@ def changed(line: str, to: str) -> str:
             f"is a key of the file; {PAGE}",
         ),
         (
+            changed(
+                "management: existing",
+                "management: create\n    create: {sku: Standard_D2ds_v5, version: 99}",
+            ),
+            "4: server: PostgreSQL 99 is not served: Azure offers 11 to 18. Remedy: a version of "
+            "these (management: none serves 10 to 18)",
+        ),
+        (
             GOOD + "confg: {}\n",
             "14: confg: is no key of a stack's file. Remedy: one of config, encryptionsalt, "
             "encryptedkey, secretsprovider, environment",

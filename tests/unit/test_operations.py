@@ -195,7 +195,7 @@ def test_entra_s_administrator_has_no_password(project: Project) -> None:
         ({}, "management: none leaves Azure alone"),
         (
             {"server": {"management": "existing", "resourceGroup": "rg", "name": "cdc-1"}},
-            "no subscription is set (server.subscription)",
+            "no subscription is set (server.subscription, azure-native:subscriptionId or, in the ",
         ),
     ],
 )

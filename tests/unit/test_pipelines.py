@@ -236,7 +236,7 @@ def repository(tmp_path: Path) -> Repository:
 
     def run(changed: dict[str, str | None]) -> subprocess.CompletedProcess[str]:
         git("init", "--quiet", "--initial-branch=main")
-        (folder / "stacks").mkdir()
+        (folder / "stacks").mkdir(exist_ok=True)
         (folder / "policies").mkdir()
         for stack in ("bad", "dev", "lost", "prod"):
             (folder / "stacks" / f"Pulumi.{stack}.yaml").write_text(f"deployed {stack}\n")
@@ -290,6 +290,35 @@ def test_changed_stacks_are_rehearsed_from_where_they_are(
     assert (tmp_path / "bases").read_text() == "deployed dev\ndeployed prod\n"
     comment = (tmp_path / "repository" / "comment.md").read_text()
     assert comment.splitlines() == [f"comment of {stack}" for stack in ("dev", "new", "prod")]
+
+
+def test_a_changed_list_of_tables_changes_its_stack(repository: Repository, tmp_path: Path) -> None:
+    """`tablesFile`. The file as it was deployed cannot be had beside the new one: no --base."""
+    result = repository(
+        {
+            "stacks/Pulumi.new.yaml": "capture: {tablesFile: './stacks/tables.txt'}\n",
+            "stacks/Pulumi.dev.yaml": "      capture:\n        tablesFile: orders.txt  # x\n",
+            "stacks/Pulumi.prod.yaml": "capture: {tablesFile: other.txt}\n",
+            "orders.txt": "public.orders\n",
+            "stacks/tables.txt": "public.orders\n",
+        }
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert called(tmp_path) == ["dev", "new", "prod"]
+    dev, new, prod = (tmp_path / "calls").read_text().splitlines()
+    assert ["--base" in call for call in (dev, new, prod)] == [False, False, True]
+
+
+def test_only_a_list_of_tables_is_changed(repository: Repository, tmp_path: Path) -> None:
+    (tmp_path / "repository" / "stacks").mkdir()
+    for stack, lists in (("one", "lists/a.txt"), ("other", "a.txt"), ("odd", '"lists/b c.txt"')):
+        file = tmp_path / "repository" / "stacks" / f"Pulumi.{stack}.yaml"
+        file.write_text(f"capture:\n  tablesFile: {lists}\n")
+    (tmp_path / "repository" / "lists").mkdir()
+    changed: dict[str, str | None] = {"lists/a.txt": "public.a\n", "lists/b c.txt": "public.b\n"}
+    result = repository(changed)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert called(tmp_path) == ["odd", "one"]
 
 
 def test_a_changed_program_changes_every_stack(repository: Repository, tmp_path: Path) -> None:

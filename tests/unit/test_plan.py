@@ -226,6 +226,10 @@ def test_good_arguments_have_no_fault() -> None:
         ),
         ({"capture": {"schemas": ["", "a"]}}, ["capture.schemas: '' is empty"]),
         (
+            {"capture": {"schemas": ["a", "pg_catalog"]}},
+            ["capture: schema pg_catalog is PostgreSQL's own, which is not captured"],
+        ),
+        (
             {"replicaIdentityFull": ["orders"]},
             ["replicaIdentityFull: 'orders' is not of the form schema.table"],
         ),

@@ -213,3 +213,25 @@ def test_a_terminal_shows_names_as_they_are() -> None:
     assert "[red]odd[/red]" in text
     assert "CREATE TABLE [bold]t" in text
     assert "characters more" in text
+
+
+@pytest.mark.parametrize("width", [40, 80])
+def test_a_narrow_terminal_breaks_names_and_drops_nothing_of_them(width: int) -> None:
+    """A policy is looked up by its name, and a statement of a server by its parameter's."""
+    console = Console(file=StringIO(), width=width)
+    policy = "server-alerts-on-replication-delay"
+    found = Violation(policy, "advisory", "psql-x-server", "no alert watches what is " * 5)
+    detail = "shared_preload_libraries=pg_cron,pg_stat_statements,pglogical,pg_failover_slots"
+    one = story(violations=[found], azure=[AzureOperation("configuration-write", detail)])
+    one.policies_asked = True
+    show(one, console)
+    assert isinstance(console.file, StringIO)
+    rows = [line.split("│") for line in console.file.getvalue().splitlines() if "│" in line]
+    columns = {
+        "".join(row[index].strip() for row in rows if len(row) == len(other))
+        for other in rows
+        for index in range(len(other))
+    }
+    assert any(policy in text for text in columns)
+    assert any(detail in text for text in columns)
+    assert "…" not in console.file.getvalue()

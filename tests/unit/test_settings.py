@@ -134,6 +134,19 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
             "(found: allTables and schemas and tables)",
         ),
         (
+            {SHOP + "capture": {"schemas": ["information_schema", "pg"]}},
+            "databases[0]: capture: schema information_schema is PostgreSQL's own, which is not "
+            "captured",
+        ),
+        (
+            {SHOP + "capture": {"tables": ["pg_catalog.pg_class", "public.a"]}},
+            "databases[0]: capture: schema pg_catalog is PostgreSQL's own, which is not captured",
+        ),
+        (
+            {SHOP + "capture": {"tablesFile": "a\0b"}},
+            "databases[0].capture.tablesFile: 'a\\x00b' is no name of a file",
+        ),
+        (
             {SHOP + "capture": {"allTables": False}},
             "databases[0].capture.allTables: Input should be True (found: False)",
         ),

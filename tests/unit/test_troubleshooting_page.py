@@ -25,8 +25,9 @@ LEAST = 9
 
 FAULTS = re.findall(r"^\| `(.+?)`[ ,].*\|$", PAGE, re.MULTILINE)
 SETTINGS = (
-    "acknowledge.py", "azure/alerts.py", "azure/key_vault.py", "azure/network.py",
-    "azure/new_server.py", "azure/restart.py", "azure/window.py", "consistency.py",
+    "acknowledge.py", "argument_shapes.py", "azure/alerts.py", "azure/key_vault.py",
+    "azure/network.py", "azure/new_server.py", "azure/restart.py", "azure/window.py",
+    "consistency.py",
     "database/capture.py", "database/grants.py", "database/logins.py", "names.py", "plan.py",
     "publication_options.py", "row_filter.py", "server_args.py", "setting_types.py", "settings.py",
     "slot_options.py", "source.py",

@@ -69,7 +69,7 @@ class Alert:
 def alert_faults(args: AlertsArgs) -> list[str]:
     """What is wrong with the alerts; empty where nothing is."""
     faults = []
-    if not args.get("emails") and "actionGroup" not in args:
+    if not args.get("emails") and args.get("actionGroup") is None:
         faults.append("alerts: nobody would be told: give emails, or an actionGroup")
     percent = list(args.get("storagePercent", DEFAULT_PERCENT))
     if len(percent) != 2 or not 0 < percent[0] < percent[1] < 95:

@@ -10,7 +10,7 @@ from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.membership import statements_for
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.names import TableName
+from azure_postgres_cdc.names import TableName, is_system_schema
 
 
 class CaptureArgs(TypedDict):
@@ -89,7 +89,7 @@ def resolve(
         wrong += [
             f"schema {name} is PostgreSQL's own"
             for name in capture["schemas"]
-            if tables.is_system_schema(name)
+            if is_system_schema(name)
         ]
         if wrong:
             raise CdcError(_refusal(connection, wrong, setting))

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
-from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName
+from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, is_system_schema
 
 # Kinds in pg_class that a publication takes: ordinary and partitioned tables.
 _KINDS = {
@@ -136,11 +136,6 @@ class Table(NamedTuple):
             f"{self.name} belongs to {self.owner}: publishing it needs membership in that role "
             f"({statements[self.owner]}, run by a role that may)"
         )
-
-
-def is_system_schema(name: str) -> bool:
-    """Whether a schema is PostgreSQL's own."""
-    return name.startswith("pg_") or name == "information_schema"
 
 
 def describe(connection: Connection, names: Iterable[TableName]) -> list[Table]:

@@ -18,6 +18,7 @@ from azure_postgres_cdc.operations import record as records
 from azure_postgres_cdc.operations import snapshot as snapshots
 from azure_postgres_cdc.operations.command_line import (
     FAILED,
+    Commands,
     Database,
     Project,
     Slot,
@@ -36,6 +37,7 @@ from azure_postgres_cdc.operations.watch.cli import watch
 from azure_postgres_cdc.progress import working
 
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,

@@ -56,10 +56,24 @@ class Choice:
         if self.everything:
             return sorted(published)
         try:
-            texts = self.tables if self.file is None else read_tables(self.file)
+            texts = self.tables if self.file is None else _of_file(self.file)
             return sorted(set(map(TableName.parse, texts)))
         except ValueError as error:
             raise CdcError(f"{error}. Remedy: write a table as in SQL") from None
+
+
+def _of_file(file: Path) -> list[str]:
+    """The tables of a file. Raises a CdcError where it names none."""
+    try:
+        found = read_tables(file)
+        reason = "" if found else f"{file} names no table"
+    except UnicodeDecodeError:
+        reason = f"{file} is not UTF-8 text"
+    except ValueError as error:
+        reason = f"{file}: {error}"
+    if reason:
+        raise CdcError(f"{reason}. Remedy: one table a row, as in SQL")
+    return found
 
 
 def signal(
@@ -77,7 +91,9 @@ def signal(
         published = _published(connection, form, table)
         wanted = choice.names(published)
         _check(form, wanted, published)
-        filters = _filters(form, wanted, kind, condition)
+        filters = _filters(form, wanted, condition)
+        if condition is not None:
+            _try(connection, wanted[0], filters[wanted[0]])
         skipped = _skipped(connection, wanted, kind, filters)
         left_out = [f"{listed(names)}: {why}" for why, names in skipped.items()]
         wanted = sorted(set(wanted).difference(*skipped.values()))
@@ -115,9 +131,14 @@ def _check(form: Form, wanted: Sequence[TableName], published: Sequence[TableNam
 
 
 def _filters(
-    form: Form, wanted: Sequence[TableName], kind: Kind, condition: str | None
+    form: Form, wanted: Sequence[TableName], condition: str | None
 ) -> dict[TableName, str]:
     """Which rows, where it is not all: a snapshot knows nothing of the publication's filters."""
+    if condition is not None and not condition.strip():
+        raise CdcError(
+            "--condition is empty: the whole table would be read. Remedy: leave it out where that "
+            "is meant"
+        )
     if condition is not None and (len(wanted) != 1 or not is_plain(wanted[0])):
         raise CdcError(
             "--condition goes with one table, whose name has only letters, digits and underscores. "
@@ -128,10 +149,7 @@ def _filters(
         parts = [part for part in (form.row_filters.get(table), condition) if part]
         if parts:
             # Debezium has conditions of its own to go with it.
-            where = " AND ".join(f"({part})" for part in parts)
-            # A blocking snapshot takes the whole query, an incremental one adds to its own.
-            query = f"SELECT * FROM {table} WHERE {where}"  # noqa: S608 - the user's own
-            found[table] = query if kind is Kind.BLOCKING else where
+            found[table] = " AND ".join(f"({part})" for part in parts)
     return found
 
 
@@ -150,10 +168,28 @@ def _skipped(
 
 
 def _data(wanted: Sequence[TableName], kind: Kind, filters: Mapping[TableName, str]) -> list[str]:
+    if kind is Kind.BLOCKING:  # it takes the whole query, an incremental one adds to its own
+        filters = {
+            table: f"SELECT * FROM {table} WHERE {where}"  # noqa: S608 - the user's own
+            for table, where in filters.items()
+        }
     try:
         return signals(wanted, kind, filters)
     except ValueError as error:
         raise CdcError(f"the signal is {error}. Remedy: a shorter condition") from None
+
+
+def _try(connection: Connection, table: TableName, where: str) -> None:
+    """Have PostgreSQL plan the connector's query, which fails on a wrong one, and runs nothing."""
+    query = sql.SQL("EXPLAIN SELECT * FROM {} WHERE {}").format(table.identifier, sql.SQL(where))
+    what = f"the connector could not read {table} with this --condition"
+    # Binary, and so by the protocol that takes one statement only: nothing behind it is run.
+    with explained(what, dict.fromkeys(_OF_A_CONDITION, "an SQL condition on its columns")):
+        connection.execute(query, binary=True)
+
+
+_OF_A_CONDITION = ("22007", "22P02", "42601", "42703", "42804", "42883", "42P01")
+"""SQLSTATEs: a value, the syntax, a column, a type, an operator or function, another table."""
 
 
 def _write(connection: Connection, table: TableName, written: Sequence[tuple[str, str]]) -> None:

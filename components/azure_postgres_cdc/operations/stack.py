@@ -208,7 +208,10 @@ class Stack:
         if server.management == NONE:
             raise CdcError("management: none leaves Azure alone")
         if not self.subscription:
-            raise CdcError("no subscription is set (server.subscription)")
+            raise CdcError(
+                f"no subscription is set (server.subscription, {_SUBSCRIPTION_KEY} or, in the "
+                f"environment, {_SUBSCRIPTION_VARIABLE})"
+            )
         where = ServerId(self.subscription, server.resourceGroup or "", server.name or "")
         return FlexibleServer(where)
 
@@ -232,6 +235,11 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
 
     `was_up`: whether it has to have been.
     """
+    if not name.strip():
+        raise CdcError(
+            "--stack is empty, and pulumi would take the stack that is selected. Remedy: give its "
+            "name"
+        )
     folder = project_folder(project)
     description = description_of(folder)
     pulumi = _Engine(folder, name)
@@ -274,7 +282,8 @@ class _Engine:
             cwd=self._folder,
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             env=os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "1"},
         )
@@ -302,8 +311,8 @@ def project_folder(given: Path | None) -> Path:
 def description_of(folder: Path) -> dict[str, Any]:
     """What Pulumi.yaml says. Raises a CdcError where it says nothing."""
     try:
-        found = yaml.safe_load((folder / PROJECT_FILE).read_text())
-    except yaml.YAMLError:
+        found = yaml.safe_load((folder / PROJECT_FILE).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError):
         found = None
     if not isinstance(found, dict) or "name" not in found:
         raise CdcError(f"{folder / PROJECT_FILE} is no description of a Pulumi project")

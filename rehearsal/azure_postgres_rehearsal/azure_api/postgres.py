@@ -90,7 +90,7 @@ def declare_custom(postgres: Postgres, names: Iterable[str]) -> None:
     `ALTER SYSTEM` refuses an unknown custom parameter before PostgreSQL 17; one that the
     configuration file names is known.
     """
-    with (postgres.data_dir / "postgresql.conf").open("a") as conf:
+    with (postgres.data_dir / "postgresql.conf").open("a", encoding="utf-8") as conf:
         conf.writelines(f"{name} = ''\n" for name in names)
     _reload(postgres)
 

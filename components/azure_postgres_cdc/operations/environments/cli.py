@@ -101,7 +101,9 @@ def new_stack(
                 f"{shown(file)} is there already; nothing was written. Remedy: choose another "
                 f"name; azure-postgres-cdc config check --stack {name} says what it lacks"
             )
-        copy = _copy(where, source, name) if source else Copy(new_text(where.name, name))
+        copy = (
+            _copy(where, source, name) if source is not None else Copy(new_text(where.name, name))
+        )
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("x", encoding="utf-8") as target:
             target.write(copy.text)

@@ -52,8 +52,9 @@ def fault_at(file: str, config: MappingNode, text: str) -> Fault:
         line, key, rest = _named(config, text)
     elif not isinstance(node, ScalarNode):
         line, key = _quoted(node, key, rest) or (line, key)
-    rule = rest.removeprefix(":").strip()
-    return Fault(file, line, key, rule, _remedy(key, rule, node))
+    # Some say themselves what helps.
+    rule, _, remedy = rest.removeprefix(":").strip().partition(". Remedy: ")
+    return Fault(file, line, key, rule, remedy or _remedy(key, rule, node))
 
 
 def _walked(config: Node, text: str) -> tuple[Node, int, str, str]:

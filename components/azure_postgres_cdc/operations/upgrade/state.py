@@ -97,7 +97,7 @@ def read(file: Path) -> State | None:
         return State.model_validate_json(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValidationError:
+    except (ValidationError, UnicodeDecodeError):
         raise CdcError(
             f"{file} is no record of an upgrade: somebody has edited it. Remedy: put it right from "
             "a copy; without it, an upgrade that was begun cannot prove what it has done"
