@@ -55,6 +55,12 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
+# Only by its own name: FOR ALL TABLES says nothing of whom the table is for.
+_PUBLISHED_BY = """
+SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
+JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s ORDER BY 1
+"""
 _SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
 
 Column = tuple[str, str, bool, bool]
@@ -108,8 +114,7 @@ class ConnectorTableProvider(CdcProvider):
             connect(news["connection"], news["database"]) as connection,
             explained(f"cannot change the grants on table {name}", ROLE_IS_GONE),
         ):
-            there = rows(connection, "SELECT rolname FROM pg_roles")
-            self._bring_in_line(connection, name, news["roles"], dropped.intersection(there))
+            self._bring_in_line(connection, name, news["roles"], dropped)
         return olds | news | {"present": True, "lacking": []}
 
     def look(self, props: Props) -> Props | None:
@@ -121,16 +126,28 @@ class ConnectorTableProvider(CdcProvider):
         return props | {"roles": sorted(set(props["roles"]) & granted)}
 
     def remove(self, props: Props) -> None:
-        """The table is dropped; a signal table with rows needs `dropSignalTable: true` first."""
+        """The table is dropped; a signal table with rows needs `dropSignalTable: true` first.
+
+        It stays while a publication holds it. This connector's holds it no longer by now, so that
+        it is another connector's, which may belong to another stack.
+        """
         name = self._name(props)
         with (
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot drop table {name}"),
             acting_for(connection, tables.owners_of(connection, [name])),
         ):
-            if rows(connection, _OWNER_AND_KIND, name.schema, name.name):
-                self.before_drop(connection, props, name)
-                connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
+            if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
+                return
+            users = rows(connection, _PUBLISHED_BY, name.schema, name.name)
+            if users:
+                held_by = f"publication {listed(map(quoted, users))} holds it"
+                where = f"of database {props['database']}"
+                warn([f"table {name} {where} stays: {held_by}, so that another connector uses it"])
+                self._revoke(connection, name, props["roles"])
+                return
+            self.before_drop(connection, props, name)
+            connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
 
     def before_drop(self, connection: Connection, props: Props, name: TableName) -> None:
         """Raise a CdcError where the table must not go."""
@@ -168,16 +185,24 @@ class ConnectorTableProvider(CdcProvider):
             if owner is None:
                 for statement in self.statements:
                     connection.execute(sql.SQL(statement).format(table=name.identifier))
-            objects = self.objects(connection, name)
-            if owner and dropped:
-                _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, dropped)
+            if owner:
+                self._revoke(connection, name, dropped)
             lacking = self._lacking(connection, name, roles)
             if owner and lacking:
                 _check_reach(connection, name, owner)
             if lacking:
+                objects = self.objects(connection, name)
                 _on_each(
                     connection, "GRANT {privileges} ON {kind} {name} TO {roles}", objects, lacking
                 )
+
+    def _revoke(self, connection: Connection, name: TableName, roles: Collection[str]) -> None:
+        """From those of the roles that are there: one that is gone took its grants along."""
+        there = rows(connection, "SELECT rolname FROM pg_roles") if roles else ()
+        found = set(roles).intersection(there)
+        if found:
+            objects = self.objects(connection, name)
+            _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, found)
 
     def _lacking(self, connection: Connection, name: TableName, roles: Iterable[str]) -> list[str]:
         return sorted(set(roles) - self.granted(connection, name))
