@@ -128,8 +128,7 @@ class ConnectorTableProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """The table is dropped; a signal table with rows needs `dropSignalTable: true` first.
 
-        It stays while a publication holds it. This connector's holds it no longer by now, so that
-        it is another connector's, which may belong to another stack.
+        It stays while another connector's publication holds it.
         """
         name = self._name(props)
         with (
@@ -139,6 +138,7 @@ class ConnectorTableProvider(CdcProvider):
         ):
             if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
                 return
+            # This connector's holds it no longer by now. The other one may be another stack's.
             users = rows(connection, _PUBLISHED_BY, name.schema, name.name)
             if users:
                 held_by = f"publication {listed(map(quoted, users))} holds it"
