@@ -31,7 +31,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from azure_postgres_cdc.errors import CdcError, Passing, Unreachable
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Passing, Unreachable
+from azure_postgres_cdc.names import quoted
 
 Props = dict[str, Any]
 
@@ -132,7 +133,13 @@ class CdcProvider(ResourceProvider):
         return ReadResult(id_ if found is not None else "", self._pack(found or {}))
 
     def delete(self, _id: str, _props: Props) -> None:
-        _patiently(self.remove, self._plain(_props))
+        props = self._plain(_props)
+        try:
+            _patiently(self.remove, props)
+        except DatabaseIsGone:
+            if "database" not in self.identity:  # it is the server's, and was only looked for there
+                raise
+            warn([f"database {quoted(props['database'])} is gone, and what was in it with it"])
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         """The resource's id: its naming properties, joined."""

@@ -24,6 +24,10 @@ class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
     """The server does not answer, or not yet: after a restart, worth another try."""
 
 
+class DatabaseIsGone(CdcError):  # noqa: N818 - reads better where it is caught
+    """The server answers, and has no database of the name: dropped, or renamed."""
+
+
 class Passing(CdcError):  # noqa: N818 - reads better where it is caught
     """What goes by: two sessions at the same object at once, a lock, a connection that broke.
 
@@ -50,7 +54,7 @@ def printable(text: str) -> str:
 
 
 # Without a module in front of it, Pulumi prints `CdcError: ...` and nothing else.
-for _kind in (CdcError, Unreachable, Passing, InvalidSettings):
+for _kind in (CdcError, Unreachable, DatabaseIsGone, Passing, InvalidSettings):
     _kind.__module__ = "builtins"
 
 # SQLSTATEs of what goes by. Of two sessions that create the same thing at once, the later one is

@@ -10,7 +10,7 @@ import pulumi
 
 from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.errors import CdcError, Unreachable, explained
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Unreachable, explained
 
 Connection = idle_connections.Connection
 
@@ -120,8 +120,9 @@ def connect(
     `replication`: the kind that reads a slot, and takes replication commands.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
-    where the server did not answer; and whatever PostgreSQL says later as one line, too. What is
-    set with SET does not outlive this, like in a new one.
+    where the server did not answer, DatabaseIsGone where it has no such database; and whatever
+    PostgreSQL says later as one line, too. What is set with SET does not outlive this, like in a
+    new one.
     """
     key = (database, autocommit, replication, *sorted(connection.items()))
     opened = idle_connections.take(key) or _open(
@@ -158,6 +159,8 @@ def _open(
         if remedy == _LOGIN and connection.get("auth") == ENTRA:
             remedy = _ENTRA_LOGIN
         kind = Unreachable if remedy in (_NO_ROUTE, _NOT_UP) else CdcError
+        if f'database "{database}" does not exist' in str(error):
+            kind = DatabaseIsGone
         raise kind(
             f"cannot connect to database {database} on {_where(connection)} as "
             f"{connection['user']}: {reason}. Remedy: {remedy}"

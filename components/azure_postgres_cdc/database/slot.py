@@ -32,7 +32,7 @@ from azure_postgres_cdc.database.slot_loss import (
     examine,
 )
 from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
-from azure_postgres_cdc.errors import CdcError, Passing, explained
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Passing, explained
 from azure_postgres_cdc.names import quoted
 from azure_postgres_cdc.slot_options import SlotOptions
 
@@ -115,6 +115,13 @@ class ReplicationSlotProvider(CdcProvider):
 
     def remove(self, props: Props) -> None:
         """The slot is dropped, but never while it is read, and not with `onDestroy: retain`."""
+        try:
+            self._drop(props)
+        except DatabaseIsGone:
+            renaming.check_gone(props)
+            raise
+
+    def _drop(self, props: Props) -> None:
         name = props["name"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = find(connection, name)
