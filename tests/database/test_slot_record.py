@@ -373,6 +373,27 @@ def test_failover_is_set_later_but_not_while_the_slot_is_read(
     assert managed.up() == []
 
 
+def test_failover_is_taken_back_only_where_the_settings_say_so(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if shop.server.major < 17:
+        pytest.skip("failover slots came with PostgreSQL 17")
+    managed.up(failover=True)
+    assert managed.up(failover=False) == ["failover"]
+    assert failover(shop, name)  # nobody asked for that: the server has no standby just now
+    with reader(shop, name):
+        managed.up(noFailover=True)
+    assert (
+        f"replication slot {name} keeps its copy on the standby, and cannot be changed while it is "
+        "read" in capfd.readouterr().err
+    )
+    assert failover(shop, name)
+    assert managed.up() == ["toDo"]
+    assert not failover(shop, name)
+    assert managed.up() == []
+    assert managed.refresh() == []
+
+
 def failover(shop: Shop, name: str) -> bool:
     query = "SELECT failover FROM pg_replication_slots WHERE slot_name = %s"
     return bool(shop.value(query, name))

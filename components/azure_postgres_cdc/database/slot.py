@@ -24,7 +24,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
 )
 from azure_postgres_cdc.database.retention import retention_warnings
-from azure_postgres_cdc.database.slot_catalog import PLUGIN, find
+from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot, find
 from azure_postgres_cdc.database.slot_loss import (
     Examination,
     acknowledged,
@@ -190,6 +190,9 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
             "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
             "record": not pulumi.runtime.is_dry_run(),
         }
+        if options.failover is False:
+            # Only where somebody says so: a server may have its standby back tomorrow.
+            props["noFailover"] = True
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
 
 
@@ -229,9 +232,15 @@ def _known(olds: Props) -> bool:
 def _to_do(olds: Props, props: Props, found: Examination) -> str:
     if found.slot is None:
         return _REPLACE if olds and props.get("createSlot", True) else ""
-    if not props.get("failover") or found.slot.failover:
+    if not _differs_in_failover(found.slot, props):
         return ""
     return "" if found.slot.active else _FAILOVER
+
+
+def _differs_in_failover(slot: Slot, props: Props) -> bool:
+    if slot.failover:
+        return bool(props.get("noFailover"))
+    return bool(props.get("failover"))
 
 
 def _warnings(found: Examination, props: Props) -> list[str]:
@@ -241,10 +250,15 @@ def _warnings(found: Examination, props: Props) -> list[str]:
     if found.slot is not None and found.now is not None:
         size = props.get("storageGiB")
         lines += retention_warnings(found.slot, found.ledger.last, found.now, size)
-        if props.get("failover") and not found.slot.failover and found.slot.active:
+        if _differs_in_failover(found.slot, props) and found.slot.active:
+            has = (
+                "keeps its copy on the standby"
+                if found.slot.failover
+                else ("would not survive a failover")
+            )
             lines.append(
-                f"replication slot {props['name']} would not survive a failover, and cannot be "
-                "changed while it is read. Remedy: stop the source, pulumi up, resume it"
+                f"replication slot {props['name']} {has}, and cannot be changed while it is read. "
+                "Remedy: stop the source, pulumi up, resume it"
             )
     return lines
 

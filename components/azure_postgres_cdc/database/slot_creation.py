@@ -131,14 +131,15 @@ def _options(publication: str, *, streaming: bool) -> list[str]:
 
 
 def set_failover(props: Props) -> None:
-    """Have the standby keep a copy of the slot. Only a replication connection can do that."""
+    """Have the standby keep a copy of the slot, or not. Only a replication connection can do it."""
     name = props["name"]
     with (
         connect(props["connection"], props["database"], replication=True) as connection,
         explained(f"cannot set failover of replication slot {name}"),
     ):
-        statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER true)")
-        connection.execute(statement.format(sql.Identifier(name)))
+        statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER {})")
+        wanted = bool(props["failover"])
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(wanted)))
 
 
 def _limit(connection: Connection, seconds: int) -> None:
