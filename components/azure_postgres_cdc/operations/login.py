@@ -29,10 +29,13 @@ def as_connector(
                 )
             )
         except CdcError as error:
-            what, _, _ = str(error).partition(". Remedy: ")
+            what, _, remedy = str(error).partition(". Remedy: ")
             if "password" in what or "not permitted to log in" in what:
                 raise CdcError(f"{what}. Remedy: {_REMEDY}") from None
             if "permission denied for database" in what:
                 raise CdcError(f"{what}. Remedy: {_CONNECT_REMEDY}") from None
+            if "connection.sslMode" in remedy:  # which is the administrator's
+                own = remedy.replace("connection.sslMode", "connector.sslMode")
+                raise CdcError(f"{what}. Remedy: {own}") from None
             raise
         yield opened
