@@ -152,7 +152,9 @@ def _require(
     word = rename(*change)
     words: Sequence[str] = news.get("acknowledge", ())
     if word not in words:
-        again = "; pulumi up (without --refresh)" if kind == "database" else ""
+        again = "; pulumi up (without --refresh)"
+        if kind != "database":
+            again = f"; pulumi state unprotect --all, where the old {kind} is protected; pulumi up"
         raise CdcError(f"{what}. Remedy: {remedy} and set {settings_line(word)}{again} ({warning})")
     if not quiet:
         warn([warning])

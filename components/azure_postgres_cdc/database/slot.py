@@ -58,6 +58,7 @@ class ReplicationSlotProvider(CdcProvider):
             for former in renaming.check_names(records, olds, props):
                 _check_former(connection, props, former, records)
             found = _examine(connection, props, olds, known=_known(olds), records=records)
+            _check_is_unread(found, olds, props)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
@@ -91,6 +92,9 @@ class ReplicationSlotProvider(CdcProvider):
                 found = _without_invalidated(connection, name, found)
             if found.slot is None and news.get("createSlot", True):
                 slot_creation.create(connection, news)
+            elif found.slot is not None and _former_publication(olds, news):
+                former = _former_publication(olds, news)
+                slot_creation.verify_adopted(connection, news, found.slot, former)
             elif found.slot is not None and (not olds or found.loss is not None):
                 slot_creation.verify_adopted(connection, news, found.slot)
             if found.loss is not None:
@@ -222,6 +226,24 @@ def _check_former(
     ).loss
     if loss is not None and not acknowledged(loss, props.get("acknowledgeLostSlot")):
         raise CdcError(loss.text)
+
+
+def _former_publication(olds: Props, news: Props) -> str:
+    """The publication in whose place there is to be another one; empty where it is the same."""
+    former = str(olds.get("publication", ""))
+    return "" if former == news["publication"] else former
+
+
+def _check_is_unread(found: Examination, olds: Props, news: Props) -> None:
+    """A connector does not outlive the publication that it reads through."""
+    former = _former_publication(olds, news)
+    if former and found.slot is not None and found.slot.active:
+        raise CdcError(
+            f"replication slot {news['name']} is being read through publication {quoted(former)}, "
+            f"which is to give its place to {quoted(news['publication'])}: its connector would "
+            "stop with an error. Remedy: stop the source once it has drained, then run pulumi up "
+            "again"
+        )
 
 
 def _known(olds: Props) -> bool:
