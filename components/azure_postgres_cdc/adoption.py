@@ -15,6 +15,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pulumi
+from tenacity import (
+    AsyncRetrying,
+    Retrying,
+    retry_if_exception_message,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
 from azure_postgres_cdc.errors import CdcError
@@ -24,6 +31,13 @@ Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 
 # The engine's own function, whatever the backend. A StackReference tells outputs only.
 _RESOURCES_OF_STACK = "pulumi:pulumi:readStackResourceOutputs"
+# A state in local files may be read while the engine is just writing it, and is cut short then.
+_WHILE_IT_IS_WRITTEN: dict[str, Any] = {
+    "retry": retry_if_exception_message(match=".*(EOF|end of JSON input)"),
+    "stop": stop_after_delay(5),
+    "wait": wait_fixed(0.1),
+    "reraise": True,
+}
 _SERVER = "::azure-postgres-cdc:index:CdcServer::"
 _IN_AZURE = re.compile("CdcServer[$].*:(ExistingServer|Server)::")
 
@@ -96,8 +110,11 @@ def _warn(name: str, error: Exception) -> None:
 
 async def _urns_of_stack() -> frozenset[str]:
     stack = _stack()
+    ask = AsyncRetrying(**_WHILE_IT_IS_WRITTEN)
     with _explained(stack):
-        found = await pulumi.runtime.invoke_async(_RESOURCES_OF_STACK, {"stackName": stack})
+        found: Any = await ask(
+            pulumi.runtime.invoke_async, _RESOURCES_OF_STACK, {"stackName": stack}
+        )
         return frozenset(found["outputs"])
 
 
@@ -118,7 +135,8 @@ def servers_of_stack() -> dict[str, bool]:
     Azure, where `management: none` looks at whatever `connection.host` leads to."""
     stack = _stack()
     with _explained(stack):
-        found = pulumi.runtime.invoke(_RESOURCES_OF_STACK, {"stackName": stack}).value
+        ask = Retrying(**_WHILE_IT_IS_WRITTEN)
+        found = ask(pulumi.runtime.invoke, _RESOURCES_OF_STACK, {"stackName": stack}).value
     urns = list(found["outputs"])
     in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}
     names = [urn.rpartition(_SERVER)[2] for urn in urns if _SERVER in urn]

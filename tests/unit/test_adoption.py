@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 from typing import Any
 
 import pulumi
 import pytest
 from tests.unit.program import run
 
-from azure_postgres_cdc.adoption import Adoption, is_same
+from azure_postgres_cdc.adoption import Adoption, is_same, servers_of_stack
+from azure_postgres_cdc.errors import CdcError
 
 DECLARED: dict[str, Any] = {
     "location": "West Europe",
@@ -82,3 +84,39 @@ def test_whoever_cannot_look_says_so_and_goes_on(monkeypatch: pytest.MonkeyPatch
         "not say what stack [^ ]+ has: no backend client is available",
         warnings[0],
     )
+
+
+TORN = (
+    "invoke of pulumi:pulumi:readStackResourceOutputs failed: invocation of "
+    "pulumi:pulumi:readStackResourceOutputs returned an error: failed to load checkpoint: EOF"
+)
+SERVER = "urn:pulumi:prod::shop::azure-postgres-cdc:index:CdcServer::psql"
+
+
+def test_state_that_is_being_written_is_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A state in local files, which the engine writes while the program asks for it."""
+    answers = [TORN, TORN, ""]
+
+    def torn_at_first(*_: Any) -> Any:
+        reason = answers.pop(0)
+        if reason:
+            raise Exception(reason)
+        return SimpleNamespace(value={"outputs": {SERVER: {}}})
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", torn_at_first)
+    assert run(lambda: pulumi.Output.from_input(servers_of_stack())).outputs == {"psql": False}
+    assert answers == []
+
+
+def test_state_that_stays_unreadable_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: Any) -> Any:
+        raise Exception("no backend client is available")
+
+    monkeypatch.setattr(pulumi.runtime, "invoke", refused)
+
+    def program() -> pulumi.Output[Any]:
+        with pytest.raises(CdcError, match=r"does not say what stack .* has: no backend client"):
+            servers_of_stack()
+        return pulumi.Output.from_input("told")
+
+    assert run(program).outputs == "told"
