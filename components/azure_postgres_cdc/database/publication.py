@@ -97,7 +97,7 @@ class PublicationProvider(CdcProvider):
                 ledger.lock(connection)
             found = find(connection, name)
             if found is None:
-                raise CdcError(vanished(news))
+                raise CdcError(vanished(connection, news))
             captured = _captured(connection, news)
             with acting_for(connection, _owners(connection, news, captured)):
                 if needs_replacement(connection, news, found, wanted):
@@ -113,7 +113,7 @@ class PublicationProvider(CdcProvider):
         with connect(props["connection"], props["database"]) as connection:
             found = find(connection, props["name"])
             if found is None:
-                raise CdcError(vanished(props))
+                raise CdcError(vanished(connection, props))
             needs = ledger.read(connection, props["name"]).needs_snapshot
             return props | found.properties(connection) | {"needsSnapshot": needs}
 
