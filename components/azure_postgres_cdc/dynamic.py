@@ -32,7 +32,8 @@ from tenacity import (
 )
 
 from azure_postgres_cdc.driver import import_ahead
-from azure_postgres_cdc.errors import CdcError, NoDatabase, Passing, Unreachable
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Passing, Unreachable
+from azure_postgres_cdc.names import quoted
 
 Props = dict[str, Any]
 
@@ -134,11 +135,13 @@ class CdcProvider(ResourceProvider):
         return ReadResult(id_ if found is not None else "", self._pack(found or {}))
 
     def delete(self, _id: str, _props: Props) -> None:
+        props = self._plain(_props)
         try:
-            _patiently(self.remove, self._plain(_props))
-        except NoDatabase:
-            # Somebody has dropped it. It could not be dropped with a slot in it (`slot.py`).
-            note(f"database {_props.get('database')} is gone, and what was to be removed with it")
+            _patiently(self.remove, props)
+        except DatabaseIsGone:
+            if "database" not in self.identity:  # it is the server's, and was only looked for there
+                raise
+            warn([f"database {quoted(props['database'])} is gone, and what was in it with it"])
 
     def id_of(self, props: Mapping[str, Any]) -> str:
         """The resource's id: its naming properties, joined."""

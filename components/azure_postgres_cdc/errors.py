@@ -24,8 +24,8 @@ class Unreachable(CdcError):  # noqa: N818 - reads better where it is caught
     """The server does not answer, or not yet: after a restart, worth another try."""
 
 
-class NoDatabase(CdcError):  # noqa: N818 - reads better where it is caught
-    """The server has no database of this name: dropped, or renamed."""
+class DatabaseIsGone(CdcError):  # noqa: N818 - reads better where it is caught
+    """The server answers, and has no database of the name: dropped, or renamed."""
 
 
 class Passing(CdcError):  # noqa: N818 - reads better where it is caught
@@ -54,7 +54,7 @@ def printable(text: str) -> str:
 
 
 # Without a module in front of it, Pulumi prints `CdcError: ...` and nothing else.
-for _kind in (CdcError, Unreachable, NoDatabase, Passing, InvalidSettings):
+for _kind in (CdcError, Unreachable, DatabaseIsGone, Passing, InvalidSettings):
     _kind.__module__ = "builtins"
 
 # SQLSTATEs of what goes by. Of two sessions that create the same thing at once, the later one is

@@ -17,8 +17,8 @@ class SlotArgs(TypedDict):
     createSlot: NotRequired[bool]
     """Create the slot. Default true; false leaves that to the connector, and watches it then."""
     slotFailover: NotRequired[bool]
-    """The standby keeps a copy, so that the slot survives a failover (PostgreSQL 17+). Default:
-    true for a server in Azure that has a standby."""
+    """The standby keeps a copy, so that the slot survives a failover (PostgreSQL 17+); false takes
+    that from a slot that has it. Default: true for a server in Azure that has a standby."""
     onDestroy: NotRequired[Literal["refuse", "drop", "retain"]]
     """`refuse` (default): the slot is protected, until `pulumi state unprotect`. `drop`: it goes
     with the stack, though never while it is read. `retain`: it stays, and holds WAL."""

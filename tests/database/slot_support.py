@@ -121,7 +121,15 @@ def consume(shop: Shop, name: str, transactions: int = 1, *, rows: int = 1) -> N
 def reader(shop: Shop, name: str) -> Iterator[subprocess.Popen[str]]:
     """A connector's part: a stream that keeps the slot active."""
     command = [shop.server.tool("pg_recvlogical"), "--start", "--slot", name, "--dbname", shop.name]
-    command += ["--file=-", "-o", "proto_version=1", "-o", f"publication_names={PUBLICATION}"]
+    command += [
+        "--file=-",
+        "--status-interval=1",
+        "--fsync-interval=1",
+        "-o",
+        "proto_version=1",
+        "-o",
+        f"publication_names={PUBLICATION}",
+    ]
     process = subprocess.Popen(
         command,
         env=shop.server.client_environment(shop.name),

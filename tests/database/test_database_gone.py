@@ -1,78 +1,76 @@
-"""A database that somebody has dropped: its resources go without it."""
+"""A database that somebody has dropped: what a stack had in it can be let go of."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from tests.database.publication_support import listed, make_tables, publication
-from tests.database.slot_support import replication_slot
+from tests.database.slot_support import drop, prepare, replication_slot
 
 from azure_postgres_cdc.database import idle_connections
+from azure_postgres_cdc.database.publication import PublicationProvider
+from azure_postgres_cdc.database.replica_identity import ReplicaIdentityProvider
+from azure_postgres_cdc.database.schema_access import SchemaAccessProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.database.conftest import Shop
-
-NAME = "gone_slot"
+    from tests.database.conftest import Managed, Shop
 
 
-def outside(shop: Shop, statement: str) -> None:
-    """As a superuser who is connected elsewhere; connections that idle are no obstacle."""
+@pytest.fixture(name="slot")
+def slot_of_a_stack(shop: Shop) -> Iterator[Managed]:
+    """With the name of its database; the database is there again afterwards."""
+    prepare(shop)
+    managed = replication_slot(shop, f"slot_{shop.name}")
+    managed.up()
+    yield managed
+    with shop.server.connect("postgres") as connection:
+        found = connection.execute(
+            "SELECT FROM pg_database WHERE datname = %s", [shop.name]
+        ).fetchone()
+        if found is None:
+            connection.execute(f"CREATE DATABASE {shop.name}".encode())
+
+
+def administer(shop: Shop, statement: str) -> None:
+    """While nobody is connected: neither `DROP DATABASE` nor `RENAME` waits."""
     idle_connections.close_all()
-    with shop.server.superuser() as connection:
+    with shop.server.superuser("postgres") as connection:
         connection.execute(statement.encode())
 
 
-@pytest.fixture
-def gone(shop: Shop) -> Iterator[Shop]:
-    """A database of the test's own, under one of two names, or none."""
-    name = f"gone_{shop.name}"
-    shop.run(f"CREATE DATABASE {name}")
-    found = type(shop)(shop.server, name)
-    make_tables(found)
-    yield found
-    shop.run(
-        f"SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots"
-        f" WHERE slot_name = '{NAME}'",
-        superuser=True,
-    )
-    for database in (name, f"{name}_b"):
-        outside(shop, f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-
-
-def test_what_was_in_a_dropped_database_is_let_go_of(
-    shop: Shop, gone: Shop, capfd: pytest.CaptureFixture[str]
+def test_nothing_is_left_to_be_dropped(
+    shop: Shop, slot: Managed, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    kept = [
-        publication(gone, listed("public.a")),
-        replication_slot(gone, NAME),
-        gone.managed(SignalTableProvider(), schema="public", roles=["streamkap_role"]),
-    ]
-    for managed in kept:
-        managed.up()
-    gone.run(f"SELECT pg_drop_replication_slot('{NAME}')", superuser=True)
-    outside(shop, f"DROP DATABASE {gone.name} WITH (FORCE)")
-    capfd.readouterr()
-    for managed in kept:
-        assert f'database "{gone.name}" does not exist. Remedy: ' in managed.refusal()
+    drop(shop, slot.program["name"])  # PostgreSQL drops no database that has a slot
+    administer(shop, f"DROP DATABASE {shop.name}")
+    slot.destroy()
+    for provider in (
+        PublicationProvider(),
+        ReplicaIdentityProvider(),
+        SignalTableProvider(),
+        SchemaAccessProvider(),
+    ):
+        props = {"schema": "streamkap", "roles": [], "name": "streamkap_pub", "before": "{}"}
+        managed = shop.managed(provider, **props, role="streamkap_role")
+        managed.outputs = managed.program
         managed.destroy()
-    line = f"database {gone.name} is gone, and what was to be removed with it\n"
-    assert capfd.readouterr().err == line * 3
+    said = [line for line in capfd.readouterr().err.splitlines() if "is gone" in line]
+    assert said == [f"warning: database {shop.name} is gone, and what was in it with it"] * 5
 
 
-def test_slot_of_a_database_that_was_renamed_is_not_let_go_of(shop: Shop, gone: Shop) -> None:
-    publication(gone, listed("public.a")).up()
-    managed = replication_slot(gone, NAME)
-    managed.up()
-    outside(shop, f"ALTER DATABASE {gone.name} RENAME TO {gone.name}_b")
-    assert managed.failure(managed.destroy) == (
-        f"database {gone.name} is gone, and its replication slot {NAME} is on database "
-        f"{gone.name}_b: it was renamed. Remedy: name {gone.name}_b in the settings, pulumi up "
-        "(without --refresh), and take it out then; where it is another one's slot of the same "
-        "name: pulumi state delete with the slot's URN (pulumi stack --show-urns)"
-    )
-    outside(shop, f"ALTER DATABASE {gone.name}_b RENAME TO {gone.name}")
-    managed.destroy()
+def test_renamed_database_is_not_taken_for_a_dropped_one(shop: Shop, slot: Managed) -> None:
+    name = slot.program["name"]
+    administer(shop, f"ALTER DATABASE {shop.name} RENAME TO renamed")
+    try:
+        assert slot.failure(slot.destroy) == (
+            f"replication slot {name} is on database renamed now, and there is no database "
+            f"{shop.name}: it was renamed. Remedy: name it in the settings, with the word "
+            f"'database {shop.name} renamed to renamed' in acknowledge; or, where the slot is "
+            "another connector's by now, pulumi state delete the old one's URN "
+            "(pulumi stack --show-urns)"
+        )
+    finally:
+        administer(shop, f"ALTER DATABASE renamed RENAME TO {shop.name}")
+    assert shop.value("SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s", name) == 1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 from tests.database.doctor_support import (
+    PASSWORD,
     Connector,
     ready_connector,  # noqa: F401 - a fixture
 )
@@ -23,6 +24,7 @@ from azure_postgres_cdc.operations.doctor import examine
 
 if TYPE_CHECKING:
     from tests.database.conftest import Shop
+
 
 # What nobody can know here: there is no Azure, and no record of the slot's past.
 NOT_HERE = {"storage": "unknown", "continuity": "unknown"}
@@ -72,7 +74,16 @@ def test_login_that_is_refused_is_all_that_is_found(connector: Connector, shop: 
     assert (found.check, str(found.state)) == ("connection", "failed")
     assert f"as {connector.user}: " in found.evidence
     assert found.evidence.endswith("; nothing else was looked at")
-    assert found.remedy.startswith("run pulumi up --refresh, which sets the password again")
+    # A refresh sees no password: only a superuser may read it, and then only its hash.
+    assert found.remedy == (
+        "where the login was dropped or has expired, run pulumi up --refresh; where its password "
+        f"was changed, have the administrator run ALTER ROLE {connector.user} PASSWORD with the "
+        "one of pulumi stack output connectors --show-secrets; or, to keep the new one, pulumi "
+        "config set --secret connectorPassword, then pulumi up"
+    )
+    shop.run(f"ALTER ROLE {connector.user} PASSWORD '{PASSWORD}' NOLOGIN", superuser=True)
+    (found,) = connector.report().findings
+    assert found.remedy == "run pulumi up --refresh, which lets it log in again"
 
 
 def test_login_that_worked_a_moment_ago_is_tried_again(connector: Connector, shop: Shop) -> None:

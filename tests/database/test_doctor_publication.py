@@ -40,6 +40,13 @@ def test_publication_for_all_tables(connector: Connector, shop: Shop) -> None:
     assert not checks & {"new-tables", "form-tables"}
 
 
+def test_captured_schema_that_is_gone(connector: Connector, shop: Shop) -> None:
+    """Its tables left the publication with it, and `up` refuses to go on."""
+    connector.settings["capture"] = {"schemas": ["public", "sales"]}
+    shop.run("DROP SCHEMA sales CASCADE")
+    assert connector.said("captured-tables") == ("failed", "schema sales does not exist")
+
+
 def test_publication_of_schemas(connector: Connector, shop: Shop) -> None:
     shop.run(
         "DROP PUBLICATION streamkap_pub",

@@ -64,6 +64,13 @@ def test_parameters_that_are_not_enough(poor: EmbeddedPostgres) -> None:
     assert found["role-membership"].evidence.startswith("there is no role streamkap_role")
 
 
+def test_it_is_the_connector_s_own_ssl_mode_that_does_not_go(poor: EmbeddedPostgres) -> None:
+    found = findings(poor, sslMode="disable")["connection"]
+    assert str(found.state) == "failed"
+    assert "no pg_hba.conf entry" in found.evidence
+    assert found.remedy == "check connector.sslMode; Azure lets in TLS connections only"
+
+
 def test_no_wal_sender_is_left(poor: EmbeddedPostgres) -> None:
     with psycopg.connect(
         host=poor.host,

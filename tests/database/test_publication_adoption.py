@@ -226,6 +226,24 @@ def test_publication_that_vanished_is_never_made_again(shop: Shop) -> None:
     assert not exists(shop)
 
 
+@pytest.mark.usefixtures("tables")
+def test_slot_that_vanished_with_its_publication_is_told_of(shop: Shop) -> None:
+    """Its record went with the publication, and the remedy has it made anew without a word."""
+    slot = f"slot_{shop.name}"
+    managed = publication(shop, listed("public.a"), slot=slot)
+    managed.up()
+    shop.run(f"SELECT pg_create_logical_replication_slot('{slot}', 'pgoutput')")
+    shop.run("DROP PUBLICATION streamkap_pub")
+    assert "the slot leaves the state too, and is adopted again" in managed.refusal()
+    shop.run(f"SELECT pg_drop_replication_slot('{slot}')")
+    text = managed.refusal()
+    assert (
+        f". Its replication slot {slot} is not there either: every change since the connector's "
+        "last position is lost to it. Remedy: " in text
+    )
+    assert "the slot leaves the state too, and another one is made" in text
+
+
 # States of an earlier version
 
 

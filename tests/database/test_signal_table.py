@@ -6,10 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
+
+    from azure_postgres_cdc.database.connector_table import ConnectorTableProvider
+
+ROLE = "streamkap_role"
 
 PAGE_TABLE = (
     "CREATE TABLE streamkap.streamkap_signal ("
@@ -286,6 +291,32 @@ def test_signal_table_is_dropped_at_destroy(shop: Shop, signal: Managed) -> None
     assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
 
 
+@pytest.mark.parametrize("provider", [SignalTableProvider, HeartbeatTableProvider])
+def test_table_that_another_connector_s_publication_holds_stays(
+    shop: Shop, capfd: pytest.CaptureFixture[str], provider: type[ConnectorTableProvider]
+) -> None:
+    shop.run("CREATE SCHEMA streamkap")
+    table = f"streamkap.{provider.table}"
+    managed = shop.managed(provider(), schema="streamkap", roles=[ROLE])
+    managed.up()
+    shop.run(
+        f"INSERT INTO {table} VALUES (5, 'a', NULL)",
+        f"CREATE PUBLICATION another FOR TABLE {table}",
+    )
+    managed.destroy()
+    assert (
+        f"warning: table {table} of database {shop.name} stays: publication another holds it, so "
+        "that another connector uses it" in capfd.readouterr().err
+    )
+    assert shop.rows(f"SELECT id::int FROM {table} WHERE id::int = 5") == [(5,)]
+    assert shop.privileges(table) == set()  # the role goes, and could not with a grant left
+
+    managed.up()
+    shop.run("DROP PUBLICATION another", f"DELETE FROM {table}")
+    managed.destroy()
+    assert shop.value("SELECT to_regclass(%s)", table) is None
+
+
 def test_signal_table_that_others_depend_on_is_not_dropped(shop: Shop, signal: Managed) -> None:
     signal.up()
     for view in ("first", "second"):
@@ -317,7 +348,7 @@ def test_table_that_another_stack_s_connector_uses_stays_for_it(
     other.up()
     shop.run(f"CREATE PUBLICATION other_pub FOR TABLE {SIGNAL}")
     signal.destroy()
-    assert capfd.readouterr().err == (f"table {SIGNAL} stays: publication other_pub has it, too\n")
+    assert "stays: publication other_pub holds it, so" in capfd.readouterr().err
     assert shop.privileges(SIGNAL) == set()
     assert shop.privileges(SIGNAL, "other_role") == WRITER
     assert other.up() == other.refresh() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from tests.database.slot_support import (
 )
 
 from azure_postgres_cdc.database import slot_catalog, slot_creation
-from azure_postgres_cdc.database.continuity import Sighting
+from azure_postgres_cdc.database.continuity import Sighting, lsn
 
 if TYPE_CHECKING:
     from tests.database.conftest import Managed, Shop
@@ -232,6 +233,33 @@ def test_slot_that_is_read_is_accepted_without_a_peek(
         assert fresh.up() == []
 
 
+# Moved on by hand
+
+
+def test_slot_that_somebody_moved_on_by_hand_is_doubted(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What is advised where a slot holds too much WAL, and loses what was not read."""
+    managed.up()
+    consume(shop, name)
+    managed.up()
+    last = last_seen(shop).position
+    shop.run(
+        "INSERT INTO public.orders VALUES (-1)",
+        f"SELECT pg_replication_slot_advance('{name}', pg_current_wal_lsn())",
+    )
+    assert managed.up() == []
+    said = capfd.readouterr().err
+    assert f"lost nothing since LSN {last}, seen" in said
+    assert "has decoded nothing on the way there, as with pg_replication_slot_advance" in said
+    consume(shop, name)
+    managed.up()
+    assert f"set acknowledgeLostSlot: {last} for this database" in capfd.readouterr().err
+    managed.up(acknowledgeLostSlot=last)
+    assert managed.up() == []
+    assert "warning" not in capfd.readouterr().err
+
+
 # Nothing happened
 
 
@@ -249,6 +277,24 @@ def test_slot_that_its_own_connector_reads_is_never_refused(
     with reader(shop, name):
         assert managed.up() == []
         assert managed.refresh() == []
+    assert "warning" not in capfd.readouterr().err
+
+
+def test_slot_whose_reader_confirms_wal_of_others_is_never_doubted(
+    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A quiet table on a busy server: nothing is decoded but what we write down ourselves."""
+    managed.up()
+    with reader(shop, name):
+        for _ in range(2):
+            managed.up()
+            seen, deadline = last_seen(shop), time.monotonic() + 60
+            while lsn(position(shop, name)) <= lsn(seen.wal):
+                assert time.monotonic() < deadline
+                with shop.server.connect("postgres") as another:
+                    another.execute("SELECT pg_logical_emit_message(true, 'x', repeat('x', 9000))")
+                time.sleep(0.2)
+    managed.up()
     assert "warning" not in capfd.readouterr().err
 
 

@@ -278,7 +278,7 @@ def test_another_slot_for_a_publication_needs_a_word(
         f"database {shop.name} is captured through slot {name}, and the settings name {name}_2: "
     )
     word = f"slot {name} renamed to {name}_2"
-    assert f"set acknowledge: ['{word}'] (" in text
+    assert f"set acknowledge: ['{word}']; pulumi state unprotect --all, where the old" in text
     assert found(shop, f"{name}_2") == []
     renamed.up(acknowledge=[word])
     assert f"the source has to name slot {name}_2 in the Streamkap app" in capfd.readouterr().err
@@ -328,7 +328,7 @@ def test_another_publication_for_a_slot_needs_a_word_once(
     text = managed.refusal(publication="second_pub")
     assert "is captured through publication streamkap_pub, and the settings name second" in text
     word = "publication streamkap_pub renamed to second_pub"
-    assert f"set acknowledge: ['{word}'] (" in text
+    assert f"set acknowledge: ['{word}']; pulumi state unprotect --all, where the old" in text
     managed.up(publication="second_pub", acknowledge=[word])
     assert "the source has to name publication second_pub" in capfd.readouterr().err
     assert found(shop, name) == before
@@ -341,38 +341,38 @@ def test_another_publication_for_a_slot_needs_a_word_once(
     assert "warning" not in capfd.readouterr().err
 
 
-# Failover
-
-
-def test_failover_is_set_when_the_slot_is_made(shop: Shop, managed: Managed, name: str) -> None:
-    if shop.server.major < 17:
-        text = managed.refusal(failover=True)
-        assert text.startswith("failover slots needs PostgreSQL 17 or later")
-        assert found(shop, name) == []
-        return
-    managed.up(failover=True)
-    assert failover(shop, name)
-    assert managed.up() == []
-
-
-def test_failover_is_set_later_but_not_while_the_slot_is_read(
-    shop: Shop, managed: Managed, name: str, capfd: pytest.CaptureFixture[str]
+def test_publication_is_not_renamed_while_its_changes_wait(
+    shop: Shop, managed: Managed, name: str
 ) -> None:
-    if shop.server.major < 17:
-        pytest.skip("failover slots came with PostgreSQL 17")
+    """Up to PostgreSQL 17 they cannot be read through one that was made after them."""
     managed.up()
-    before = found(shop, name)
+    shop.run("CREATE PUBLICATION second_pub FOR TABLE public.orders")
+    change = {
+        "publication": "second_pub",
+        "acknowledge": ["publication streamkap_pub renamed to second_pub"],
+    }
     with reader(shop, name):
-        managed.up(failover=True)
-        assert managed.up() == []
-    assert f"replication slot {name} would not survive a failover" in capfd.readouterr().err
-    assert not failover(shop, name)
-    assert managed.up() == ["toDo"]
-    assert failover(shop, name)
-    assert found(shop, name) == before
+        assert managed.refusal(**change) == (
+            f"replication slot {name} is being read through publication streamkap_pub, which is to "
+            "give its place to second_pub: its connector would stop with an error. Remedy: stop "
+            "the source once it has drained, then run pulumi up again"
+        )
+
+    shop.run(
+        "DROP PUBLICATION second_pub",
+        "INSERT INTO public.orders VALUES (-1)",
+        "CREATE PUBLICATION second_pub FOR TABLE public.orders",
+    )
+    if shop.server.major < 18:
+        text = managed.failure(lambda: managed.up(**change))
+        assert text == (
+            f'replication slot {name} is there, but cannot be read: publication "second_pub" does '
+            "not exist [42704]. Remedy: resume the source with publication streamkap_pub, which is "
+            "still there, until it has read what was written before; stop it, then run pulumi up "
+            "again"
+        )
+        assert recorded(shop).last is not None
+        consume(shop, name)
+    managed.up(**change)
+    assert recorded(shop, "second_pub").last is not None
     assert managed.up() == []
-
-
-def failover(shop: Shop, name: str) -> bool:
-    query = "SELECT failover FROM pg_replication_slots WHERE slot_name = %s"
-    return bool(shop.value(query, name))

@@ -187,6 +187,26 @@ def test_signal_that_the_connector_would_never_see_is_not_written(
     )
 
 
+@pytest.mark.parametrize("choice", [ORDERS, Choice(everything=True)])
+def test_publication_that_is_gone_is_what_is_said(
+    ready: Connector, shop: Shop, choice: Choice
+) -> None:
+    """And not that the tables were to be captured: they are."""
+    shop.run("DROP PUBLICATION streamkap_pub")
+    assert refusal(ready, choice) == (
+        f"there is no publication streamkap_pub in database {shop.name}: no change would follow a "
+        "snapshot. Remedy: stop the source, then run pulumi preview, which says how to go on"
+    )
+
+
+def test_publication_without_a_captured_table(ready: Connector, shop: Shop) -> None:
+    shop.run("ALTER PUBLICATION streamkap_pub DROP TABLE public.orders, sales.orders")
+    assert refusal(ready, Choice(everything=True)) == (
+        "publication streamkap_pub holds no captured table. Remedy: run pulumi up, which puts the "
+        "tables of `capture` into it"
+    )
+
+
 def test_tables_of_a_file(ready: Connector, shop: Shop, tmp_path: Path) -> None:
     file = tmp_path / "tables.csv"
     file.write_text("orders\n")

@@ -32,7 +32,14 @@ ON = {"position": "0/200", "counters": {"total_txns": 9, "spill_txns": 1}}
     [
         pytest.param({}, {}, id="nothing happened"),
         pytest.param({}, ON, id="its connector went on"),
-        pytest.param({"position": "0/FFFFFFFF"}, {"position": "1/0"}, id="over a boundary"),
+        pytest.param(
+            {"position": "0/FFFFFFFF"},
+            {"position": "1/0", "counters": ON["counters"]},
+            id="over a boundary",
+        ),
+        pytest.param(
+            {"wal": "0/200"}, {"position": "0/200"}, id="what was there has no change in it"
+        ),
         pytest.param({}, ON | {"system": ""}, id="the system may not be read now"),
         pytest.param({"system": ""}, ON, id="the system could not be read then"),
         pytest.param({"counters": {}}, ON | {"counters": {}}, id="before PostgreSQL 14"),
@@ -103,6 +110,11 @@ def test_slot_that_is_another_one(last: dict[str, Any], now: dict[str, Any], rea
             "has crashed, or somebody has reset them",
         ),
         ({"counters_since": "today"}, "the slot's statistics were reset at today"),
+        (
+            {"position": "0/101"},
+            "it was moved on to LSN 0/101 and has decoded nothing on the way there, as with "
+            "pg_replication_slot_advance: what was changed in between was passed over",
+        ),
     ],
 )
 def test_slot_of_which_it_cannot_be_told(now: dict[str, Any], reason: str) -> None:

@@ -10,7 +10,7 @@ import pulumi
 
 from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.errors import CdcError, NoDatabase, Unreachable, explained
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Unreachable, explained
 
 Connection = idle_connections.Connection
 
@@ -120,7 +120,7 @@ def connect(
     `replication`: the kind that reads a slot, and takes replication commands.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
-    where the server did not answer; NoDatabase where it has no such database; and whatever
+    where the server did not answer, DatabaseIsGone where it has no such database; and whatever
     PostgreSQL says later as one line, too. What is set with SET does not outlive this, like in a
     new one.
     """
@@ -160,7 +160,7 @@ def _open(
             remedy = _ENTRA_LOGIN
         kind = Unreachable if remedy in (_NO_ROUTE, _NOT_UP) else CdcError
         if f'database "{" ".join(database.split())}" does not exist' in reason:
-            kind = NoDatabase
+            kind = DatabaseIsGone
         raise kind(
             f"cannot connect to database {database} on {_where(connection)} as "
             f"{connection['user']}: {reason}. Remedy: {remedy}"

@@ -23,7 +23,7 @@ from azure_postgres_cdc.database.membership import (
     within_reach,
 )
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
+from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -55,18 +55,16 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
-# The stack's own publications have let go of it before.
-_PUBLICATIONS = """
+# Only by its own name: FOR ALL TABLES says nothing of whom the table is for.
+_PUBLISHED_BY = """
 SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
 JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = %s AND c.relname = %s ORDER BY 1
 """
-_ROLES = "SELECT rolname FROM pg_roles"
 _SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
 
 Column = tuple[str, str, bool, bool]
 """Name, type, NOT NULL, part of the primary key."""
-_REVOKE = "REVOKE ALL ON {kind} {name} FROM {roles}"
 _Granted = tuple[str, str, TableName]
 """Privileges, the kind of what they are on, and its name."""
 
@@ -116,8 +114,7 @@ class ConnectorTableProvider(CdcProvider):
             connect(news["connection"], news["database"]) as connection,
             explained(f"cannot change the grants on table {name}", ROLE_IS_GONE),
         ):
-            there = rows(connection, _ROLES)
-            self._bring_in_line(connection, name, news["roles"], dropped.intersection(there))
+            self._bring_in_line(connection, name, news["roles"], dropped)
         return olds | news | {"present": True, "lacking": []}
 
     def look(self, props: Props) -> Props | None:
@@ -131,7 +128,7 @@ class ConnectorTableProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """The table is dropped; a signal table with rows needs `dropSignalTable: true` first.
 
-        Another stack may have a connector that writes to it, too. It stays for that one.
+        It stays while another connector's publication holds it.
         """
         name = self._name(props)
         with (
@@ -141,11 +138,13 @@ class ConnectorTableProvider(CdcProvider):
         ):
             if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
                 return
-            if others := rows(connection, _PUBLICATIONS, name.schema, name.name):
-                note(f"table {name} stays: publication {listed(map(quoted, others))} has it, too")
-                roles = set(props["roles"]).intersection(rows(connection, _ROLES))
-                if roles:
-                    _on_each(connection, _REVOKE, self.objects(connection, name), roles)
+            # This connector's holds it no longer by now. The other one may be another stack's.
+            users = rows(connection, _PUBLISHED_BY, name.schema, name.name)
+            if users:
+                held_by = f"publication {listed(map(quoted, users))} holds it"
+                where = f"of database {props['database']}"
+                warn([f"table {name} {where} stays: {held_by}, so that another connector uses it"])
+                self._revoke(connection, name, props["roles"])
                 return
             self.before_drop(connection, props, name)
             connection.execute(sql.SQL("DROP TABLE {}").format(name.identifier))
@@ -186,16 +185,24 @@ class ConnectorTableProvider(CdcProvider):
             if owner is None:
                 for statement in self.statements:
                     connection.execute(sql.SQL(statement).format(table=name.identifier))
-            objects = self.objects(connection, name)
-            if owner and dropped:
-                _on_each(connection, _REVOKE, objects, dropped)
+            if owner:
+                self._revoke(connection, name, dropped)
             lacking = self._lacking(connection, name, roles)
             if owner and lacking:
                 _check_reach(connection, name, owner)
             if lacking:
+                objects = self.objects(connection, name)
                 _on_each(
                     connection, "GRANT {privileges} ON {kind} {name} TO {roles}", objects, lacking
                 )
+
+    def _revoke(self, connection: Connection, name: TableName, roles: Collection[str]) -> None:
+        """From those of the roles that are there: one that is gone took its grants along."""
+        there = rows(connection, "SELECT rolname FROM pg_roles") if roles else ()
+        found = set(roles).intersection(there)
+        if found:
+            objects = self.objects(connection, name)
+            _on_each(connection, "REVOKE ALL ON {kind} {name} FROM {roles}", objects, found)
 
     def _lacking(self, connection: Connection, name: TableName, roles: Iterable[str]) -> list[str]:
         return sorted(set(roles) - self.granted(connection, name))

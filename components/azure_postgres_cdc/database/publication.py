@@ -88,7 +88,7 @@ class PublicationProvider(CdcProvider):
                 ledger.lock(connection)
             found = find(connection, name)
             if found is None:
-                raise CdcError(vanished(news))
+                raise CdcError(vanished(connection, news))
             captured = _captured(connection, news)
             owners = [*_owners(connection, news, captured), *owner_of(connection, name)]
             with acting_for(connection, [*owners, *who_may_create(connection)]):
@@ -105,7 +105,7 @@ class PublicationProvider(CdcProvider):
         with connect(props["connection"], props["database"]) as connection:
             found = find(connection, props["name"])
             if found is None:
-                raise CdcError(vanished(props))
+                raise CdcError(vanished(connection, props))
             needs = ledger.read(connection, props["name"]).needs_snapshot
             own = parsed(props["ownTables"])
             return props | found.properties(connection, own) | {"needsSnapshot": needs}

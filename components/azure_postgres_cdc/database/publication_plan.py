@@ -14,7 +14,7 @@ from azure_postgres_cdc.database import (
     tables,
 )
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
-from azure_postgres_cdc.database.connection import Connection
+from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.identity_audit import check_identities
 from azure_postgres_cdc.database.membership import (
     acting_for,
@@ -40,6 +40,10 @@ from azure_postgres_cdc.dynamic import Props, note, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
 
+_SLOT = """
+SELECT slot_name FROM pg_replication_slots
+WHERE slot_name = %s AND database = current_database()
+"""
 _LISTS_AND_FILTERS = "column lists and row filters of a publication"
 
 
@@ -51,7 +55,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     """
     found = find(connection, news["name"])
     if found is None and olds:
-        raise CdcError(vanished(olds))
+        raise CdcError(vanished(connection, olds))
     if found is None:
         check_may_create(connection, f"publication {quoted(news['name'])}")
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
@@ -73,14 +77,23 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     return news | done
 
 
-def vanished(props: Props) -> str:
+def vanished(connection: Connection, props: Props) -> str:
     """What is said of a publication that the stack knows and that is gone."""
+    slot, lost, then = props.get("slot"), "", "is adopted again"
+    # What was seen of it last was in the publication's comment, and is gone as well.
+    if slot and not rows(connection, _SLOT, slot):
+        lost = (
+            f". Its replication slot {slot} is not there either: every change since the "
+            "connector's last position is lost to it"
+        )
+        then = "another one is made"
     return (
         f"publication {quoted(props['name'])} of database {props['database']} has vanished: "
-        "changes made since then are not captured. It is not created again without a word. Remedy: "
+        "changes made since then are not captured. It is not created again without a word"
+        f"{lost}. Remedy: "
         "stop the source; pulumi state unprotect --all; pulumi state delete --target-dependents "
         "with the publication's URN (pulumi stack --show-urns; the slot leaves the state too, and "
-        "is adopted again); pulumi up; resume the source and snapshot every captured table"
+        f"{then}); pulumi up; resume the source and snapshot every captured table"
     )
 
 

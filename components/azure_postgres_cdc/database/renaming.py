@@ -13,11 +13,12 @@ import pulumi
 
 from azure_postgres_cdc.acknowledge import former_database, rename, settings_line
 from azure_postgres_cdc.database import ledger as ledgers
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection, connect, rows
 from azure_postgres_cdc.dynamic import Props, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
 
+_ON_EVERY_SERVER = "postgres"
 _ELSEWHERE = """
 SELECT slot_name::text, database::text FROM pg_replication_slots
 WHERE slot_name = ANY(%s) AND plugin = 'pgoutput' AND database <> current_database() ORDER BY 1
@@ -89,6 +90,23 @@ def check_names(
     return replaced
 
 
+def check_gone(props: Props) -> None:
+    """Raise a CdcError where the database is not there because it has another name by now.
+
+    PostgreSQL drops no database that has a slot, so that one that was dropped has none any more.
+    """
+    old, slot = props["database"], props["name"]
+    with connect(props["connection"], _ON_EVERY_SERVER) as connection:
+        for _, new in rows(connection, _ELSEWHERE, [slot]):
+            raise CdcError(
+                f"replication slot {slot} is on database {quoted(new)} now, and there is no "
+                f"database {quoted(old)}: it was renamed. Remedy: name it in the settings, with "
+                f"the word '{rename('database', old, new)}' in acknowledge; or, where the slot is "
+                "another connector's by now, pulumi state delete the old one's URN "
+                "(pulumi stack --show-urns)"
+            )
+
+
 def elsewhere(slot: str, database: str, wanted: str) -> str:
     """A refusal: the slot's name is taken in another database."""
     return (
@@ -134,7 +152,9 @@ def _require(
     word = rename(*change)
     words: Sequence[str] = news.get("acknowledge", ())
     if word not in words:
-        again = "; pulumi up (without --refresh)" if kind == "database" else ""
+        again = "; pulumi up (without --refresh)"
+        if kind != "database":
+            again = f"; pulumi state unprotect --all, where the old {kind} is protected; pulumi up"
         raise CdcError(f"{what}. Remedy: {remedy} and set {settings_line(word)}{again} ({warning})")
     if not quiet:
         warn([warning])

@@ -24,7 +24,7 @@ from azure_postgres_cdc.database.connection import (
     connection_props,
 )
 from azure_postgres_cdc.database.retention import retention_warnings
-from azure_postgres_cdc.database.slot_catalog import PLUGIN, find
+from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot, find
 from azure_postgres_cdc.database.slot_loss import (
     Examination,
     acknowledged,
@@ -32,7 +32,7 @@ from azure_postgres_cdc.database.slot_loss import (
     examine,
 )
 from azure_postgres_cdc.dynamic import CdcProvider, Props, note, warn
-from azure_postgres_cdc.errors import CdcError, NoDatabase, Passing, explained
+from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Passing, explained
 from azure_postgres_cdc.names import quoted
 from azure_postgres_cdc.slot_options import SlotOptions
 
@@ -40,8 +40,6 @@ from azure_postgres_cdc.slot_options import SlotOptions
 _REPLACE = "a new slot in place of a lost one"
 _ACCEPT = "go on with a slot that somebody else has created again"
 _FAILOVER = "failover"
-# The database that every server has, to look at the slots of all.
-_ALWAYS_THERE = "postgres"
 
 
 class ReplicationSlotProvider(CdcProvider):
@@ -60,6 +58,7 @@ class ReplicationSlotProvider(CdcProvider):
             for former in renaming.check_names(records, olds, props):
                 _check_former(connection, props, former, records)
             found = _examine(connection, props, olds, known=_known(olds), records=records)
+            _check_is_unread(found, olds, props)
             if found.loss is not None:
                 if not acknowledged(found.loss, props.get("acknowledgeLostSlot")):
                     raise CdcError(found.loss.text)
@@ -93,6 +92,9 @@ class ReplicationSlotProvider(CdcProvider):
                 found = _without_invalidated(connection, name, found)
             if found.slot is None and news.get("createSlot", True):
                 slot_creation.create(connection, news)
+            elif found.slot is not None and _former_publication(olds, news):
+                former = _former_publication(olds, news)
+                slot_creation.verify_adopted(connection, news, found.slot, former)
             elif found.slot is not None and (not olds or found.loss is not None):
                 slot_creation.verify_adopted(connection, news, found.slot)
             if found.loss is not None:
@@ -118,12 +120,12 @@ class ReplicationSlotProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """The slot is dropped, but never while it is read, and not with `onDestroy: retain`."""
         try:
-            self._remove(props)
-        except NoDatabase:
-            _check_gone(props)
+            self._drop(props)
+        except DatabaseIsGone:
+            renaming.check_gone(props)
             raise
 
-    def _remove(self, props: Props) -> None:
+    def _drop(self, props: Props) -> None:
         name = props["name"]
         with connect(props["connection"], props["database"], autocommit=True) as connection:
             found = find(connection, name)
@@ -192,6 +194,9 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
             "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
             "record": not pulumi.runtime.is_dry_run(),
         }
+        if options.failover is False:
+            # Only where somebody says so: a server may have its standby back tomorrow.
+            props["noFailover"] = True
         super().__init__(ReplicationSlotProvider(), resource_name, props, opts)
 
 
@@ -223,6 +228,24 @@ def _check_former(
         raise CdcError(loss.text)
 
 
+def _former_publication(olds: Props, news: Props) -> str:
+    """The publication in whose place there is to be another one; empty where it is the same."""
+    former = str(olds.get("publication", ""))
+    return "" if former == news["publication"] else former
+
+
+def _check_is_unread(found: Examination, olds: Props, news: Props) -> None:
+    """A connector does not outlive the publication that it reads through."""
+    former = _former_publication(olds, news)
+    if former and found.slot is not None and found.slot.active:
+        raise CdcError(
+            f"replication slot {news['name']} is being read through publication {quoted(former)}, "
+            f"which is to give its place to {quoted(news['publication'])}: its connector would "
+            "stop with an error. Remedy: stop the source once it has drained, then run pulumi up "
+            "again"
+        )
+
+
 def _known(olds: Props) -> bool:
     """Whether the stack has made the slot; with createSlot: false, only the ledger can tell."""
     return bool(olds) and olds.get("createSlot", True)
@@ -231,9 +254,15 @@ def _known(olds: Props) -> bool:
 def _to_do(olds: Props, props: Props, found: Examination) -> str:
     if found.slot is None:
         return _REPLACE if olds and props.get("createSlot", True) else ""
-    if not props.get("failover") or found.slot.failover:
+    if not _differs_in_failover(found.slot, props):
         return ""
     return "" if found.slot.active else _FAILOVER
+
+
+def _differs_in_failover(slot: Slot, props: Props) -> bool:
+    if slot.failover:
+        return bool(props.get("noFailover"))
+    return bool(props.get("failover"))
 
 
 def _warnings(found: Examination, props: Props) -> list[str]:
@@ -243,10 +272,15 @@ def _warnings(found: Examination, props: Props) -> list[str]:
     if found.slot is not None and found.now is not None:
         size = props.get("storageGiB")
         lines += retention_warnings(found.slot, found.ledger.last, found.now, size)
-        if props.get("failover") and not found.slot.failover and found.slot.active:
+        if _differs_in_failover(found.slot, props) and found.slot.active:
+            has = (
+                "keeps its copy on the standby"
+                if found.slot.failover
+                else ("would not survive a failover")
+            )
             lines.append(
-                f"replication slot {props['name']} would not survive a failover, and cannot be "
-                "changed while it is read. Remedy: stop the source, pulumi up, resume it"
+                f"replication slot {props['name']} {has}, and cannot be changed while it is read. "
+                "Remedy: stop the source, pulumi up, resume it"
             )
     return lines
 
@@ -329,22 +363,3 @@ def _forget(connection: Connection, name: str, *, but: str = "") -> None:
 def _check_failover(connection: Connection, props: Props) -> None:
     if props.get("failover"):
         capabilities.check("failover slots", connection.info.server_version)
-
-
-def _check_gone(props: Props) -> None:
-    """Raise a CdcError where the slot of a database that is gone is there under another name of it.
-
-    Slots belong to the server, and can be seen from every database.
-    """
-    name, database = props["name"], props["database"]
-    with connect(props["connection"], _ALWAYS_THERE) as connection:
-        found = find(connection, name)
-    if found is not None and found.database is not None:
-        now = quoted(found.database)
-        raise CdcError(
-            f"database {quoted(database)} is gone, and its replication slot {name} is on database "
-            f"{now}: it was renamed. Remedy: name {now} in "
-            "the settings, pulumi up (without --refresh), and take it out then; where it is "
-            "another one's slot of the same name: pulumi state delete with the slot's URN (pulumi "
-            "stack --show-urns)"
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 
 from azure_postgres_cdc import capabilities
@@ -12,6 +13,7 @@ from azure_postgres_cdc.database.slot_catalog import Slot, waited_for_counts
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.names import quoted
 
 # Creating a slot waits for every transaction that is writing at that moment.
 _CREATE_TIMEOUT_SECONDS = 300
@@ -75,10 +77,21 @@ def create(connection: Connection, props: Props) -> None:
     _mark(connection, props, "was created")
 
 
-def verify_adopted(connection: Connection, props: Props, slot: Slot) -> None:
-    """Peek at a slot that was there already, where that costs little and disturbs nobody."""
-    if _may_peek(slot):
-        _mark(connection, props, "is there")
+def verify_adopted(connection: Connection, props: Props, slot: Slot, former: str = "") -> None:
+    """Peek at a slot that was there already, where that costs little and disturbs nobody.
+
+    `former`: the publication through which it was read so far, where that was another one. What
+    was written before the new one was made cannot be read through it.
+    """
+    if not _may_peek(slot):
+        return
+    remedies = {}
+    if former:
+        remedies["42704"] = (
+            f"resume the source with publication {quoted(former)}, which is still there, until it "
+            "has read what was written before; stop it, then run pulumi up again"
+        )
+    _mark(connection, props, "is there", remedies)
 
 
 def lacks_mark(slot: Slot, now: Sighting | None) -> bool:
@@ -90,7 +103,9 @@ def _may_peek(slot: Slot) -> bool:
     return not slot.active and slot.retained_bytes < _PEEK_AT_MOST
 
 
-def _mark(connection: Connection, props: Props, how: str) -> None:
+def _mark(
+    connection: Connection, props: Props, how: str, remedies: Mapping[str, str] | None = None
+) -> None:
     """The page's check, on a transaction of our own, which leaves a trace in the slot's counters.
 
     From then on the slot has streamed a transaction before its end (`stream_txns`), which no
@@ -114,7 +129,10 @@ def _mark(connection: Connection, props: Props, how: str) -> None:
         connection.execute("SET logical_decoding_work_mem = '64kB'")
     # A connector that waits for it is quicker at times. Then it can be read, as is to be shown.
     with (
-        explained(f"replication slot {props['name']} {how}, but cannot be read", _READ_REMEDIES),
+        explained(
+            f"replication slot {props['name']} {how}, but cannot be read",
+            {**_READ_REMEDIES, **(remedies or {})},
+        ),
         suppress(psycopg.errors.ObjectInUse),
     ):
         rows(connection, _PEEK, props["name"], _options(publication, streaming=counted))
@@ -131,14 +149,15 @@ def _options(publication: str, *, streaming: bool) -> list[str]:
 
 
 def set_failover(props: Props) -> None:
-    """Have the standby keep a copy of the slot. Only a replication connection can do that."""
+    """Have the standby keep a copy of the slot, or not. Only a replication connection can do it."""
     name = props["name"]
     with (
         connect(props["connection"], props["database"], replication=True) as connection,
         explained(f"cannot set failover of replication slot {name}"),
     ):
-        statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER true)")
-        connection.execute(statement.format(sql.Identifier(name)))
+        statement = sql.SQL("ALTER_REPLICATION_SLOT {} (FAILOVER {})")
+        wanted = bool(props["failover"])
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(wanted)))
 
 
 def _limit(connection: Connection, seconds: int) -> None:

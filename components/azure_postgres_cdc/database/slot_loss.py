@@ -105,7 +105,7 @@ def _sighted(connection: Connection, name: str, slot: Slot, last: Sighting | Non
     now = slot_catalog.sight(connection, name, slot, last)
     if (
         last is not None
-        and judge(last, now).continuity is Continuity.BROKEN
+        and judge(last, now).continuity is not Continuity.PROVEN
         and slot_catalog.waited_for_counts(connection)
     ):
         now = slot_catalog.sight(connection, name, slot, last)

@@ -32,6 +32,10 @@ CONNECTION_CHECKS = {
 """The checks that come before those of a connector that can be reached."""
 
 
+class _Lost(CdcError):  # noqa: N818 - reads better where it is caught
+    """The connection was lost in the middle."""
+
+
 def examine(stack: Stack, database: str | None = None, say: Say = silent) -> Report:
     """Everything that there is to find on a stack, or on one of its databases. `say` is told what
     is looked at."""
@@ -48,7 +52,7 @@ def examine(stack: Stack, database: str | None = None, say: Say = silent) -> Rep
     return Report(stack.name, findings)
 
 
-def _connector(stack: Stack, form: Form, plan: Plan | None, say: Say) -> Iterator[Finding]:
+def _connector(stack: Stack, form: Form, plan: Plan | None, say: Say) -> list[Finding]:
     where = f"database {form.database}, slot {form.slot}"
     say(where)
 
@@ -56,22 +60,23 @@ def _connector(stack: Stack, form: Form, plan: Plan | None, say: Say) -> Iterato
         return _finding(form.database, form.slot, "connection", check, result)
 
     if plan is None:
-        yield found(
-            "settings", warning("it was up, and is not in the settings any more", "run pulumi up")
-        )
-        return
+        result = warning("it was up, and is not in the settings any more", "run pulumi up")
+        return [found("settings", result)]
     try:
         with (
             as_connector(form, autocommit=True) as connection,
             Administrator(stack.administrator(form), form.database) as administrator,
         ):
-            yield found("connection", _reached(form))
+            findings = [found("connection", _reached(form))]
             subject = Subject(stack, form, plan, connection, administrator)
             for topic in CHECKS:
                 say(f"{where}: {topic}")
-                yield from _checked(topic, subject)
+                findings += _checked(topic, subject)
+            return findings
+    except _Lost as error:
+        return [found("connection", from_error(error))]
     except CdcError as error:
-        yield found("connection", _unreached(form, error))
+        return [found("connection", _unreached(form, error))]
 
 
 def _checked(topic: str, subject: Subject) -> Iterator[Finding]:
@@ -83,13 +88,24 @@ def _checked(topic: str, subject: Subject) -> Iterator[Finding]:
 
 
 def _result(check: Check, subject: Subject) -> Result | None:
-    """What a check says; what could not be looked at is unknown, with the reason."""
+    """What a check says; what could not be looked at is unknown, with the reason.
+
+    Raises _Lost where the connection is lost: no check after it says anything that is true.
+    """
     try:
         with explained("could not be looked at"):
-            return check(subject)
+            result = check(subject)
     except CdcError as error:
         reason = from_error(error)
-        return unknown(reason.evidence, reason.remedy)
+        result = unknown(reason.evidence, reason.remedy)
+    if subject.connection.closed:
+        why = f": {result.evidence}" if result else ""
+        raise _Lost(
+            f"the connection to database {subject.form.database} was lost in the check "
+            f"{name_of(check)}{why}. Remedy: run doctor again; a restart or a failover may be "
+            "under way"
+        )
+    return result
 
 
 def _reached(form: Form) -> Result:

@@ -21,11 +21,12 @@ from azure_postgres_cdc.database.snapshot_signal import (
     signals,
 )
 from azure_postgres_cdc.errors import CdcError, explained
-from azure_postgres_cdc.names import TableName, listed
+from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.login import as_connector
 from azure_postgres_cdc.operations.stack import Form
 from azure_postgres_cdc.settings import read_tables
 
+_IS_THERE = "SELECT pubname FROM pg_publication WHERE pubname = %s"
 _PUBLISHED = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s"
 _ACTIVE = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
 
@@ -109,6 +110,12 @@ def signal(
 
 def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
     """The captured tables. Raises a CdcError where the connector would never see the signal."""
+    if not rows(connection, _IS_THERE, form.publication):
+        raise CdcError(
+            f"there is no publication {quoted(form.publication)} in database "
+            f"{quoted(form.database)}: no change would follow a snapshot. Remedy: stop the source, "
+            "then run pulumi preview, which says how to go on"
+        )
     found = {TableName(*row) for row in rows(connection, _PUBLISHED, form.publication)}
     if found and signal_table not in found:
         raise CdcError(
@@ -127,7 +134,10 @@ def _check(form: Form, wanted: Sequence[TableName], published: Sequence[TableNam
             "up, or name the root of a partitioned table"
         )
     if not wanted:
-        raise CdcError(f"publication {form.publication} holds no captured table")
+        raise CdcError(
+            f"publication {form.publication} holds no captured table. Remedy: run pulumi up, which "
+            "puts the tables of `capture` into it"
+        )
 
 
 def _filters(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -14,6 +14,7 @@ from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.connection import Connection, connect
 from azure_postgres_cdc.database.publication_catalog import Definition
 from azure_postgres_cdc.database.slot_catalog import Slot
+from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName
 from azure_postgres_cdc.operations.stack import Form, Stack
 from azure_postgres_cdc.plan import Plan
@@ -73,7 +74,8 @@ class Administrator:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._exits.close()
+        with suppress(CdcError):  # lost meanwhile: whoever has used it has been told
+            self._exits.close()
 
     @cached_property
     def connection(self) -> Connection:

@@ -39,9 +39,14 @@ GROUP BY 1, 2, lower(a.attname::text) HAVING count(*) > 1 ORDER BY 1, 2
 
 
 def captured_tables(subject: Subject) -> Result:
-    """Every captured table is there, and is one that has changes."""
+    """Every captured schema and table is there, and the tables are ones that have changes."""
+    schemas = subject.plan.capture.get("schemas", ())
     described = tables.describe(subject.connection, subject.captured)
-    faults = [fault for table in described if (fault := table.fault)]
+    faults = [
+        f"schema {quoted(name)} does not exist"
+        for name in tables.missing_schemas(subject.connection, schemas)
+    ]
+    faults += [fault for table in described if (fault := table.fault)]
     if faults:
         return failed("; ".join(faults[:10]), "correct `capture`, and run pulumi up")
     if not described:
