@@ -20,6 +20,7 @@ from tenacity.wait import wait_random_exponential
 
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.importing import import_ahead
 
 Find = Callable[[pulumi.ResourceTransformArgs], Awaitable[str | None]]
 """The id under which what is declared can be imported; None where it is not there."""
@@ -145,6 +146,8 @@ def servers_of_stack() -> dict[str, bool]:
         urns = list(_asked(stack)["outputs"])
     in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}
     names = [urn.rpartition(_SERVER)[2] for urn in urns if _SERVER in urn]
+    if not names:
+        import_ahead("psycopg")  # its roles are new, and will be looked for
     return {name: f"{name}-server" in in_azure for name in names}
 
 

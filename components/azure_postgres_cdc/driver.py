@@ -7,12 +7,11 @@ every other `pulumi up` a tenth of a second for nothing.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from azure_postgres_cdc.importing import imported
 
-__all__ = ["import_ahead", "psycopg", "sql"]
+__all__ = ["psycopg", "sql"]
 
 
 class _Later:
@@ -32,8 +31,3 @@ if TYPE_CHECKING:
     from psycopg import sql
 else:
     psycopg, sql = _Later("psycopg"), _Later("psycopg.sql")
-
-
-def import_ahead() -> None:
-    """Begin to import it, and go on meanwhile: it will be needed."""
-    threading.Thread(target=imported, args=["psycopg"], daemon=True).start()

@@ -31,8 +31,8 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from azure_postgres_cdc.driver import import_ahead
 from azure_postgres_cdc.errors import CdcError, DatabaseIsGone, Passing, Unreachable
+from azure_postgres_cdc.importing import import_ahead
 from azure_postgres_cdc.names import quoted
 
 Props = dict[str, Any]
@@ -59,7 +59,7 @@ class CdcProvider(ResourceProvider):
     def configure(self, _req: ConfigureRequest) -> None:
         """Runs in the plugin's process only, where an exception would be a traceback."""
         sys.tracebacklimit = 0
-        import_ahead()
+        import_ahead("psycopg", "azure_postgres_cdc.source")
 
     packed: tuple[str, ...] = ()
     """Properties that travel as JSON text, because the engine takes its time over each item of a

@@ -19,3 +19,8 @@ def imported(module: str) -> Any:
     """The module of this name, whole."""
     with _one_at_a_time:
         return import_module(module)
+
+
+def import_ahead(*modules: str) -> None:
+    """Begin to import what will be needed, and go on meanwhile."""
+    threading.Thread(target=lambda: [*map(imported, modules)], daemon=True).start()
