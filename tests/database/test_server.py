@@ -29,11 +29,8 @@ REQUIRED = {"wal_level": "logical", "max_worker_processes": "16"}
 @pytest.fixture(scope="module")
 def unprepared(server: EmbeddedPostgres) -> Iterator[EmbeddedPostgres]:
     """A server as Azure delivers it, whose administrator lacks REPLICATION."""
-    with EmbeddedPostgres(
-        server.major,
-        admin_replication=False,
-        settings={"wal_level": "replica", "max_worker_processes": "8"},
-    ) as embedded:
+    settings = {"wal_level": "replica", "max_worker_processes": "8"}
+    with EmbeddedPostgres(server.major, admin_replication=False, settings=settings) as embedded:
         yield embedded
 
 
