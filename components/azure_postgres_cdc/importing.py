@@ -8,6 +8,7 @@ each other, a second thread finds them half imported, or Python gives up ("deadl
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -22,5 +23,14 @@ def imported(module: str) -> Any:
 
 
 def import_ahead(*modules: str) -> None:
-    """Begin to import what will be needed, and go on meanwhile."""
-    threading.Thread(target=lambda: [*map(imported, modules)], daemon=True).start()
+    """Begin to import what will be needed, and go on meanwhile.
+
+    Whoever needs what cannot be imported is told then, and there.
+    """
+
+    def begin() -> None:
+        with suppress(Exception):
+            for module in modules:
+                imported(module)
+
+    threading.Thread(target=begin, daemon=True).start()

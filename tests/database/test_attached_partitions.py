@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.database.publication_support import SIGNAL, listed, make_tables, publication
+from tests.database.upgrade_support import ready_server
 
 from azure_postgres_cdc.dynamic import unpack
 
@@ -42,7 +43,7 @@ def needed(managed: Managed) -> list[str]:
 def test_partition_that_brings_rows_along(shop: Shop, managed: Managed, *, at_once: bool) -> None:
     statements = [text.format(2) for text in (LIKE, FILL, ATTACH, THROUGH_ROOT)]
     shop.run(*(["; ".join(statements)] if at_once else statements))
-    assert managed.up() == ["attached", "toSnapshot"]
+    assert managed.up() == ["toRepair", "toSnapshot"]
     assert needed(managed) == ["public.root"]
     assert managed.up() == managed.refresh() == []
     managed.up(acknowledge=["snapshot of public.root"])
@@ -106,3 +107,56 @@ def test_nothing_is_remembered_where_nothing_is_partitioned(shop: Shop) -> None:
     managed = publication(shop, listed("public.a"))
     managed.up()
     assert "attached" not in managed.outputs
+
+
+def test_major_upgrade() -> None:
+    """pg_upgrade makes the catalog anew, in transactions after all that wrote the rows."""
+    with ready_server(16) as connector:
+        shop = connector.shop
+        shop.run(ROOT, *(text.format(1) for text in (LIKE, FILL, ATTACH)), MADE.format(2))
+        shop.run(THROUGH_ROOT.format(2))
+        managed = publication(shop, listed("public.root"), name="another", ownTables=[])
+        managed.up()
+        shop.server.upgrade(18)
+        assert managed.up() == needed(managed) == []
+        shop.run(*(text.format(3) for text in (LIKE, FILL, ATTACH)))
+        managed.up()
+        assert needed(managed) == ["public.root"]
+
+
+def test_partition_is_looked_at_once(shop: Shop, managed: Managed) -> None:
+    """Whoever attaches one every hour has thousands of them after a year."""
+    before = unpack(managed.inputs["attached"])
+    shop.run(*(text.format(2) for text in (LIKE, ATTACH, THROUGH_ROOT)))
+    assert managed.up() == []
+    assert len(unpack(managed.inputs["attached"])) == len(before) + 1
+
+
+@pytest.mark.parametrize("brings", [False, True], ids=["empty", "with rows"])
+def test_partition_that_the_administrator_may_not_read(
+    shop: Shop, managed: Managed, *, brings: bool
+) -> None:
+    """It acts for the owner, as it does wherever it may."""
+    owner = f"app_{shop.name}"
+    shop.run(f"CREATE ROLE {owner}")
+    try:
+        statements = [LIKE, FILL, ATTACH] if brings else [LIKE, ATTACH, THROUGH_ROOT]
+        shop.run(*(text.format(2) for text in statements))
+        shop.run(f"ALTER TABLE public.p2 OWNER TO {owner}", superuser=True)
+        managed.up()
+        assert needed(managed) == (["public.root"] if brings else [])
+    finally:
+        shop.run(f"DROP OWNED BY {owner} CASCADE", f"DROP ROLE {owner}", superuser=True)
+
+
+def test_signal_from_before_the_last_partition(shop: Shop, managed: Managed) -> None:
+    """It reads what the first of them has brought, and not what the second has."""
+    shop.run(*(text.format(2) for text in (LIKE, FILL, ATTACH)))
+    managed.up()
+    data = '{"type": "incremental", "data-collections": ["public.root"]}'
+    shop.run(f"INSERT INTO {SIGNAL} VALUES ('1', 'execute-snapshot', '{data}')")
+    shop.run(*(text.format(3) for text in (LIKE, FILL, ATTACH)))
+    assert managed.up() == ["toRepair"]
+    assert needed(managed) == ["public.root"]
+    assert managed.up() == []
+    assert needed(managed) == ["public.root"]

@@ -67,3 +67,15 @@ def test_the_program_does_without_psycopg() -> None:
         "assert 'psycopg' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_what_cannot_be_imported_ahead_is_told_where_it_is_needed() -> None:
+    """And not as a traceback from a thread of its own."""
+    script = (
+        "import threading; from azure_postgres_cdc.importing import import_ahead\n"
+        "import_ahead('no_such_module')\n"
+        "[thread.join() for thread in threading.enumerate() if thread.daemon]"
+    )
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert result.stderr == ""

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.membership import acting_for
 from azure_postgres_cdc.database.needs_snapshot import full_transaction_id
-from azure_postgres_cdc.driver import sql
+from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import TableName
 
@@ -41,17 +42,23 @@ WHERE (n.nspname, r.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 ORDER BY c.oid
 """
 _LEAVES = """
-SELECT n.nspname, c.relname, has_table_privilege(c.oid, 'SELECT')
+SELECT n.nspname, c.relname, pg_get_userbyid(c.relowner),
+       has_table_privilege(c.oid, 'SELECT') AND has_schema_privilege(n.oid, 'USAGE'),
+       a.xmin::text
 FROM pg_partition_tree(%s::oid::regclass) t JOIN pg_class c ON c.oid = t.relid AND c.relkind = 'r'
 JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'ctid'
 WHERE pg_relation_size(c.oid) > 0
 """
 # Some of the first rows are enough: what is loaded before is in front. A row that has come since
-# is younger, or of a later command; any other number is of before, however long ago.
+# is younger, or of a later command; any other number is of before, however long ago. Rows that are
+# older than their table have come with pg_upgrade, which attaches anew what was attached before; it
+# makes publications at the end.
 _HAS_OLDER_ROWS = """
 SELECT EXISTS (SELECT FROM (SELECT xmin, cmin::text::bigint AS command FROM {} LIMIT 1000) first
-               WHERE NOT age(first.xmin) BETWEEN 0 AND age(%s::xid)
-                  OR first.xmin = %s::xid AND first.command < %s)
+               WHERE (NOT age(first.xmin) BETWEEN 0 AND age(%s::xid)
+                      OR first.xmin = %s::xid AND first.command < %s)
+                 AND (%s OR age(%s::xid) < 0 OR age(first.xmin) BETWEEN 0 AND age(%s::xid)))
 """
 
 
@@ -100,23 +107,41 @@ def brought_rows(connection: Connection, attached: Iterable[Attached]) -> dict[s
 
     As `needs_snapshot` records them: a snapshot that is signalled afterwards settles it.
     """
+    leaves = [
+        (item, _Leaf(TableName(schema, name), *rest))
+        for item in attached
+        for schema, name, *rest in rows(connection, _LEAVES, item.oid)
+    ]
     found: dict[str, int] = {}
-    for item in attached:
-        if _has_older_rows(connection, item):
-            since = full_transaction_id(int(item.since), item.now)
-            found[str(item.root)] = max(since, found.get(str(item.root), 0))
+    if not leaves:
+        return found
+    owners = {leaf.owner for _, leaf in leaves if not leaf.is_readable}
+    with connection.transaction(force_rollback=True), acting_for(connection, owners):
+        for item, leaf in leaves:
+            if _has_older_rows(connection, item, leaf):
+                since = full_transaction_id(int(item.since), item.now)
+                found[str(item.root)] = max(since, found.get(str(item.root), 0))
     return found
 
 
-def _has_older_rows(connection: Connection, attached: Attached) -> bool:
-    for schema, name, is_readable in rows(connection, _LEAVES, attached.oid):
-        leaf = TableName(schema, name)
-        if not is_readable:
+class _Leaf(NamedTuple):
+    """A table that holds the rows of a partition."""
+
+    table: TableName
+    owner: str
+    is_readable: bool
+    """By the administrator, as it is."""
+    made: str
+    """The transaction that made it: nothing changes the row of a system column afterwards."""
+
+
+def _has_older_rows(connection: Connection, attached: Attached, leaf: _Leaf) -> bool:
+    query = sql.SQL(_HAS_OLDER_ROWS).format(leaf.table.identifier)
+    since = attached.since, attached.since, attached.command
+    parameters = *since, attached.is_later, leaf.made, leaf.made
+    with explained(f"cannot read {leaf.table}, attached to {attached.root}"):
+        try:
+            with connection.transaction():
+                return connection.execute(query, parameters).fetchone() == (True,)
+        except psycopg.errors.InsufficientPrivilege:
             return True  # nobody can tell that there were none
-        with explained(f"cannot read {leaf}, attached to {attached.root}"):
-            query = sql.SQL(_HAS_OLDER_ROWS).format(leaf.identifier)
-            since = [attached.since, attached.since, attached.command]
-            has_older = connection.execute(query, since).fetchone()
-        if has_older == (True,):
-            return True
-    return False

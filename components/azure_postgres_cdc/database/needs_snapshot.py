@@ -70,7 +70,7 @@ WHERE a.attgenerated = 's' AND NOT a.attisdropped AND c.relkind IN ('r', 'p')
 """
 # Both counters, because xmin has 32 bits only.
 _SIGNALS = """
-SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data, id
+SELECT xmin::text::bigint, txid_snapshot_xmax(txid_current_snapshot()), data, coalesce(id::text, '')
 FROM {} WHERE type = 'execute-snapshot' AND data IS NOT NULL
 """
 _ESCAPED_OR_PLAIN = re.compile(r"(?:[^\\^$|?*+()\[\]{}]|\\[^A-Za-z0-9])*")

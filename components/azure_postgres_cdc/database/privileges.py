@@ -212,13 +212,12 @@ def surplus(
     In two parts: what the administrator may revoke, and what it may not, without the tables, which
     nobody reads that may not use their schema.
     """
-    schemas = [
-        found
-        for found in _on_schemas(connection, was)
-        if found.is_granted and found.pair not in now.on_schemas
-    ]
-    open_schemas = [found for found in schemas if found.may_grant or found.owner in reach]
-    closed_schemas = [found for found in schemas if found not in open_schemas]
+    ours: dict[tuple[str, str], str] = {}
+    others: dict[tuple[str, str], str] = {}
+    for found in _on_schemas(connection, was):
+        if found.is_granted and found.pair not in now.on_schemas:
+            may_revoke = found.may_grant or found.owner in reach
+            (ours if may_revoke else others)[found.pair] = found.owner
     granted = _tables(connection, _GRANTED, was)
     found_tables = {
         t: owner
@@ -229,13 +228,8 @@ def surplus(
     closed_defaults = {pair for pair in defaults if pair[0] not in reach}
     connect = _owner_who_gave_connect(connection, was, reach) if was.connect > now.connect else None
     return (
-        Difference(
-            {found.pair: found.owner for found in open_schemas},
-            found_tables,
-            defaults - closed_defaults,
-            connect,
-        ),
-        Difference({found.pair: found.owner for found in closed_schemas}, {}, closed_defaults),
+        Difference(ours, found_tables, defaults - closed_defaults, connect),
+        Difference(others, {}, closed_defaults),
     )
 
 

@@ -240,7 +240,7 @@ def _to_do(
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen)
     recorded = ledger.read(connection, name).needs_snapshot
-    since = recorded | brought
+    since = recorded | {name: max(at, recorded.get(name, 0)) for name, at in brought.items()}
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), since)
     open_needs = needs_snapshot.still_needed(since, new, captured, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
@@ -251,10 +251,9 @@ def _to_do(
     warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
     unreadable = tables.unreadable(connection, captured, news["role"])
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
-    done = {"toRepair": sorted(repair), "toSnapshot": texts(needed)}
-    # What was attached and brought nothing along need not be remembered, nor changed for.
-    is_kept = "attached" in olds and not brought and attached is not None
-    return done | ({"attached": olds["attached"]} if is_kept else _attached(attached))
+    # Recorded anew, if it is already: an earlier signal does not settle what was attached since.
+    repair |= brought.keys() & set(texts(needed))
+    return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **_attached(attached)}
 
 
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:

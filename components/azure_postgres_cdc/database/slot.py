@@ -276,7 +276,7 @@ def _warnings(found: Examination, props: Props) -> list[str]:
             has = (
                 "keeps its copy on the standby"
                 if found.slot.failover
-                else ("would not survive a failover")
+                else "would not survive a failover"
             )
             lines.append(
                 f"replication slot {props['name']} {has}, and cannot be changed while it is read. "
