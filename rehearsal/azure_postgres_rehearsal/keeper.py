@@ -56,17 +56,20 @@ def main(folder: Path) -> None:
     said = sys.stdin.read().strip()
     if said == KEEP:
         return
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    _remove(folder)
+    # Whoever still writes there is about to end. After a crash that may be a server that was just
+    # being started, and Pulumi, which fails soon without one, and writes its state before.
+    while (said != END or folder.exists()) and time.monotonic() < deadline:
+        time.sleep(0.5 if said != END else 0.05)
+        _remove(folder)
+
+
+def _remove(folder: Path) -> None:
     # While a server is upgraded there are two data directories.
     for data in folder.glob("data*"):
         stop_postmaster(folder, signal.SIGQUIT, data.name)
     shutil.rmtree(folder, ignore_errors=True)
-    if said == END:
-        return
-    # Nobody has ended Pulumi, which fails soon without a server, and writes its state before.
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
