@@ -196,10 +196,10 @@ class Engine:
         description = description_of(self._project)
         self._namespace = description["name"]
         source = stack_file(self._project, self.stack)
-        description["main"] = str(self._project / description.get("main", "."))
+        description["main"] = str(self._project / (description.get("main") or "."))
         description["stackConfigDir"] = "."
         runtime = description.get("runtime")
-        if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
+        if isinstance(runtime, dict) and "virtualenv" in (runtime.get("options") or {}):
             runtime["options"]["virtualenv"] = sys.prefix
         write(self.folder / PROJECT_FILE, description)
         given = namespaced(source, self._namespace)
