@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from azure_postgres_rehearsal import keeper
 from azure_postgres_rehearsal.project_files import (
     PROJECT_FILE,
     description_of,
@@ -252,6 +253,9 @@ class Engine:
                 errors="replace",
                 process_group=0,
             )
+            # For the keeper, which ends it where this process is killed.
+            running = self.folder / keeper.PULUMI.name
+            running.write_text(str(process.pid))
             with process:
                 try:
                     process.communicate(stdin)
@@ -259,6 +263,8 @@ class Engine:
                     process.send_signal(signal.SIGINT)
                     _cancelled(process)
                     raise
+                finally:
+                    running.unlink(missing_ok=True)
             return process.returncode, _written(text), _written(errors)
 
 
