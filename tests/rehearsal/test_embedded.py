@@ -79,7 +79,7 @@ def test_pulumi_is_ended_where_its_maker_crashed(tmp_path: Path) -> None:
     folder = tmp_path / "azure-postgres-1"
     (folder / PULUMI).parent.mkdir(parents=True)
     with (
-        subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as pulumi,
+        subprocess.Popen(["sleep", "60"]) as pulumi,
         subprocess.Popen(
             [sys.executable, "-m", "azure_postgres_rehearsal.keeper", str(folder)],
             stdin=subprocess.PIPE,
