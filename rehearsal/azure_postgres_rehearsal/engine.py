@@ -6,6 +6,7 @@ stack's file are copied, so that secrets and what the rehearsal fills in stay ou
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -15,11 +16,13 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from azure_postgres_rehearsal import keeper
 from azure_postgres_rehearsal.project_files import (
     PROJECT_FILE,
     description_of,
@@ -194,10 +197,10 @@ class Engine:
         description = description_of(self._project)
         self._namespace = description["name"]
         source = stack_file(self._project, self.stack)
-        description["main"] = str(self._project / description.get("main", "."))
+        description["main"] = str(self._project / (description.get("main") or "."))
         description["stackConfigDir"] = "."
         runtime = description.get("runtime")
-        if isinstance(runtime, dict) and "virtualenv" in runtime.get("options", {}):
+        if isinstance(runtime, dict) and "virtualenv" in (runtime.get("options") or {}):
             runtime["options"]["virtualenv"] = sys.prefix
         write(self.folder / PROJECT_FILE, description)
         given = namespaced(source, self._namespace)
@@ -233,29 +236,50 @@ class Engine:
     def _pulumi(
         self, arguments: Sequence[str], *, capture: bool = True, stdin: str = ""
     ) -> tuple[int, str, str]:
-        """Run the engine to its end. An interrupt is passed on, once: twice would cut it off."""
-        process = subprocess.Popen(
-            ["pulumi", *arguments],
-            cwd=self.folder,
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.PIPE if capture else None,
-            encoding="utf-8",
-            errors="replace",
-            process_group=0,
-        )
-        with process:
-            try:
-                text, errors = process.communicate(stdin)
-            except KeyboardInterrupt:
-                process.send_signal(signal.SIGINT)
+        """Run the engine to its end. An interrupt is passed on, once: twice would cut it off.
+
+        What it prints goes into files: a pipe whose reader was killed would kill it, too, before
+        it has ended its plugins.
+        """
+        with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                ["pulumi", *arguments],
+                cwd=self.folder,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=text if capture else None,
+                stderr=errors if capture else None,
+                encoding="utf-8",
+                errors="replace",
+                process_group=0,
+            )
+            # For the keeper, which ends it where this process is killed.
+            running = self.folder / keeper.PULUMI.name
+            running.write_text(str(process.pid))
+            with process:
                 try:
-                    process.wait(_CANCEL_SECONDS)
+                    process.communicate(stdin)
+                except KeyboardInterrupt:
+                    process.send_signal(signal.SIGINT)
+                    _cancelled(process)
+                    raise
                 finally:
-                    process.kill()
-                raise
-        return process.returncode, text or "", errors or ""
+                    running.unlink(missing_ok=True)
+            return process.returncode, _written(text), _written(errors)
+
+
+def _cancelled(process: subprocess.Popen[str]) -> None:
+    """Wait until the engine has ended, also where a second interrupt comes: a logout sends two."""
+    for _ in range(2):
+        with contextlib.suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
+            process.wait(_CANCEL_SECONDS)
+            return
+    process.kill()
+
+
+def _written(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode("utf-8", errors="replace")
 
 
 def engine_path(project: Path) -> list[str]:

@@ -107,7 +107,7 @@ def description_of(project: Path) -> dict[str, Any]:
 
 def stack_file(project: Path, stack: str) -> Path:
     """Where a stack's settings are."""
-    folder: Path = project / description_of(project).get("stackConfigDir", ".")
+    folder: Path = project / (description_of(project).get("stackConfigDir") or ".")
     return folder / f"Pulumi.{stack}.yaml"
 
 

@@ -108,7 +108,7 @@ class Rehearsal:
             self.azure = self._exits.enter_context(
                 EmulatedAzure(
                     _SUBSCRIPTION,
-                    resource_groups=[self._server.get("resourceGroup", "rehearsal")],
+                    resource_groups=[self._server.get("resourceGroup") or "rehearsal"],
                     postgres_factory=_Shelf(self.postgres),
                     faults=self._faults,
                 )

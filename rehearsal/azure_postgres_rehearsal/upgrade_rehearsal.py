@@ -63,7 +63,7 @@ def _settings(project: Path, stack: str) -> dict[str, Any]:
         raise RehearsalFailed(f"stack {stack} names no database. Remedy: --stack local")
     return {
         "databases": [
-            {**database, "connector": {**database.get("connector", {}), "sslMode": "disable"}}
+            {**database, "connector": {**(database.get("connector") or {}), "sslMode": "disable"}}
             for database in found.get("databases", ())
         ]
     }

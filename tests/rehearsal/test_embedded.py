@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.keeper import running_postmaster, stop_postmaster
+from azure_postgres_rehearsal.keeper import PULUMI, running_postmaster, stop_postmaster
 
 MAKER = """
 import sys, time
@@ -70,6 +70,26 @@ def test_what_is_written_after_the_maker_crashed_goes_too(tmp_path: Path) -> Non
         keeper.stdin.close()
         wait_until(lambda: not folder.exists())
         (folder / "rehearsal" / "state").mkdir(parents=True)
+        wait_until(lambda: not folder.exists())
+        keeper.kill()
+
+
+def test_pulumi_is_ended_where_its_maker_crashed(tmp_path: Path) -> None:
+    """It may wait for minutes for a server that has gone, and would write its state after that."""
+    folder = tmp_path / "azure-postgres-1"
+    (folder / PULUMI).parent.mkdir(parents=True)
+    with (
+        subprocess.Popen(["sleep", "60"]) as pulumi,
+        subprocess.Popen(
+            [sys.executable, "-m", "azure_postgres_rehearsal.keeper", str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as keeper,
+    ):
+        (folder / PULUMI).write_text(str(pulumi.pid))
+        assert keeper.stdin is not None
+        keeper.stdin.close()
+        assert pulumi.wait(20) == -signal.SIGINT
         wait_until(lambda: not folder.exists())
         keeper.kill()
 

@@ -140,6 +140,13 @@ def test_form_says_what_snapshots_would_read_besides() -> None:
     assert "The publication has" not in text(Format.FORM, form())
 
 
+@pytest.mark.parametrize("format_", [Format.FORM, Format.TERRAFORM])
+def test_read_only_connector_is_not_sent_to_a_command_that_refuses_it(format_: Format) -> None:
+    shown = text(format_, form(**RESTRICTED, **READ_ONLY))
+    assert "The publication has some rows only of public.orders" in shown
+    assert "azure-postgres-cdc snapshot" not in shown
+
+
 # JSON
 
 

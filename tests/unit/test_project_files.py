@@ -73,6 +73,12 @@ FAULTS = [
 ]
 
 
+def test_a_key_of_the_project_without_a_value_is_as_if_it_were_not_there(tmp_path: Path) -> None:
+    """As Pulumi has it."""
+    (tmp_path / "Pulumi.yaml").write_text("name: azure-postgres-cdc\nstackConfigDir:\n")
+    assert stack_file(tmp_path, "dev") == tmp_path / "Pulumi.dev.yaml"
+
+
 @pytest.mark.parametrize(("content", "expected"), FAULTS)
 @pytest.mark.parametrize("command", ["rehearse", "up", "demo"])
 def test_a_file_that_no_server_can_be_made_up_from(

@@ -96,16 +96,18 @@ def signal(
         if condition is not None:
             _try(connection, wanted[0], filters[wanted[0]])
         skipped = _skipped(connection, wanted, kind, filters)
-        left_out = [f"{listed(names)}: {why}" for why, names in skipped.items()]
+        left_out = [
+            f"{listed(names)}: {why}. Remedy: {_ANOTHER_WAY[why]}" for why, names in skipped.items()
+        ]
         wanted = sorted(set(wanted).difference(*skipped.values()))
         if left_out and not (choice.everything and wanted):
-            raise CdcError(f"{'; '.join(left_out)}. Remedy: {_ANOTHER_WAY}")
+            raise CdcError("; ".join(left_out))
         prefix = WHOLE if condition is None and filters else ID_PREFIX
         written = [(f"{prefix}{uuid.uuid4()}", item) for item in _data(wanted, kind, filters)]
         if not dry_run:
             _write(connection, table, written)
         told = [*_told(written, table, wanted, dry_run=dry_run), *_notes(connection, form)]
-        return [*told, *(f"note: {line}: {_ANOTHER_WAY}" for line in left_out)]
+        return [*told, *(f"note: {line}" for line in left_out)]
 
 
 def _published(connection: Connection, form: Form, signal_table: TableName) -> list[TableName]:
@@ -198,8 +200,12 @@ def _try(connection: Connection, table: TableName, where: str) -> None:
         connection.execute(query, binary=True)
 
 
-_OF_A_CONDITION = ("22007", "22P02", "42601", "42703", "42804", "42883", "42P01")
-"""SQLSTATEs: a value, the syntax, a column, a type, an operator or function, another table."""
+_OF_A_CONDITION = (
+    *("22003", "22007", "22008", "22012", "22P02"),
+    *("42501", "42601", "42702", "42703", "42704", "42725", "42803", "42804", "42846", "42883"),
+    *("42P01", "42P02", "42P18", "42P20", "08P01", "0A000"),
+)
+"""SQLSTATEs of a value, of the syntax, or of something in it that is not there, or not allowed."""
 
 
 def _write(connection: Connection, table: TableName, written: Sequence[tuple[str, str]]) -> None:
@@ -212,7 +218,10 @@ def _write(connection: Connection, table: TableName, written: Sequence[tuple[str
 
 _LOST = "Debezium finds no such name (spaces, dots, quotes; a regular expression's characters)"
 _KEYLESS = "without a primary key, Debezium takes no incremental snapshot"
-_ANOTHER_WAY = "the other kind of snapshot (--type), or another name for the table"
+_ANOTHER_WAY = {
+    _LOST: "the other kind of snapshot (--type), or another name for the table",
+    _KEYLESS: "--type blocking, or a primary key",
+}
 _REMEDIES = {
     "42501": "pulumi up --refresh, which grants INSERT to the connector's role again",
     "42P01": "pulumi up, which makes the table again",

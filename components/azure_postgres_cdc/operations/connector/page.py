@@ -70,9 +70,11 @@ def _columns_unsaid(form: Form) -> Iterator[str]:
 def rows_unsaid(form: Form) -> Iterator[str]:
     """What no field keeps a snapshot from reading."""
     if form.row_filters:
+        # Over a read-only connection there is no signal table for it to write to.
+        later = "" if form.read_only else "; azure-postgres-cdc snapshot asks for these only"
         yield (
             f"The publication has some rows only of {_names(form.row_filters)}. The connector's "
-            "first snapshot reads all of them; azure-postgres-cdc snapshot asks for these only."
+            f"first snapshot reads all of them{later}."
         )
 
 
