@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from psycopg import sql
 from tenacity import stop_after_attempt
 from tests.database.conftest import Shop
 from tests.database.slot_support import (
@@ -97,7 +96,7 @@ def test_record_that_somebody_keeps_locked_is_waited_for_in_vain(
     shop: Shop, managed: Managed, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An open transaction has the publication, for hours: nothing hangs for it."""
-    monkeypatch.setattr(ledger, "_LOCK_TIMEOUT", sql.Literal("100ms"))
+    monkeypatch.setattr(ledger, "LOCK_TIMEOUT_SECONDS", 0.1)
     monkeypatch.setattr(dynamic._patiently, "stop", stop_after_attempt(2))
     create(shop, name)
     with shop.server.connect(shop.name) as other:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import random
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,6 +107,12 @@ def test_state_that_ends_before_any_of_what_was_made(whole: Whole, kind: str) ->
     check_complete(whole.rehearsal, whole.urns)
 
 
+def kill(process: psutil.Process) -> None:
+    """Or nothing, where it has ended by itself."""
+    with suppress(psutil.NoSuchProcess):
+        process.kill()
+
+
 def kill_up(rehearsal: Rehearsal, after: float, *, with_plugins: bool) -> bool:
     """Start a first `up` and kill it; whether it was still under way."""
     engine = rehearsal.engine
@@ -123,16 +128,15 @@ def kill_up(rehearsal: Rehearsal, after: float, *, with_plugins: bool) -> bool:
     time.sleep(after)
     was_running = process.poll() is None
     started = process.children(recursive=True) if was_running else []
-    process.kill()
+    kill(process)
     for item in started if with_plugins else ():
-        os.kill(item.pid, signal.SIGKILL)
+        kill(item)
     process.wait()
     if not with_plugins:
         # What the engine has asked for is still done; then nobody is there to be told.
         time.sleep(1)
     for item in started:
-        if item.is_running():
-            item.kill()
+        kill(item)
     subprocess.run(
         ["pulumi", "cancel", "--yes", "--stack", engine.stack],
         cwd=engine.folder,
