@@ -71,8 +71,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
             ):
                 if wanted:
                     capabilities.check(feature, version)
-            found = _look(connection, news)
-            _try_to_make_roles(connection, news, found)
+            _try_to_make_roles(connection, news)
             _refuse_strangers(connection, olds, news)
             _refuse_to_strand(connection, olds, news)
             _check_read_all_data(connection, news["memberships"])
@@ -331,11 +330,12 @@ def _look(connection: Connection, props: Props) -> _Roles:
     return _Roles(*found)
 
 
-def _try_to_make_roles(connection: Connection, props: Props, found: _Roles) -> None:
+def _try_to_make_roles(connection: Connection, props: Props) -> None:
     """Whether the administrator may make what is missing, tried and rolled back.
 
     Only trying tells: what Azure lets an administrator do is more than its flags say.
     """
+    found = _look(connection, props)
     lacks_bypass_rls = props["bypassRls"] and found.is_login_without_bypass_rls
     administrator = quoted(connection.info.user)
     refusals = {

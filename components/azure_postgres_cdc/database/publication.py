@@ -66,8 +66,7 @@ class PublicationProvider(CdcProvider):
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
-            owners = [*_owners(connection, props, captured), *owner_of(connection, name)]
-            with acting_for(connection, [*owners, *who_may_create(connection)]):
+            with acting_for(connection, _owners(connection, props, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
                     _recorded(connection, props)
@@ -91,8 +90,7 @@ class PublicationProvider(CdcProvider):
             if found is None:
                 raise CdcError(vanished(connection, news))
             captured = _captured(connection, news)
-            owners = [*_owners(connection, news, captured), *owner_of(connection, name)]
-            with acting_for(connection, [*owners, *who_may_create(connection)]):
+            with acting_for(connection, _owners(connection, news, captured)):
                 if needs_replacement(connection, news, found, wanted):
                     replace(connection, name, wanted, filters)
                 else:
@@ -192,8 +190,15 @@ def _option_props(options: PublicationOptions) -> Props:
 
 
 def _owners(connection: Connection, props: Props, captured: Collection[TableName]) -> list[str]:
-    """Whoever owns a table that is published, our own among them: somebody may have made those."""
-    return tables.owners_of(connection, {*captured, *parsed(props["ownTables"])})
+    """Whoever has a say: over the tables, our own among them, the publication, and the database.
+
+    Somebody else may have made any of them.
+    """
+    return [
+        *tables.owners_of(connection, {*captured, *parsed(props["ownTables"])}),
+        *owner_of(connection, props["name"]),
+        *who_may_create(connection),
+    ]
 
 
 def _captured(connection: Connection, props: Props) -> Collection[TableName]:

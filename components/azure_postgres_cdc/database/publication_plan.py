@@ -11,10 +11,11 @@ from azure_postgres_cdc.database import (
     ledger,
     needs_snapshot,
     publication_report,
+    slot_catalog,
     tables,
 )
 from azure_postgres_cdc.database.capture import CaptureArgs, among, resolve
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.identity_audit import check_identities
 from azure_postgres_cdc.database.membership import (
     acting_for,
@@ -40,10 +41,6 @@ from azure_postgres_cdc.dynamic import Props, note, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
 
-_SLOT = """
-SELECT slot_name FROM pg_replication_slots
-WHERE slot_name = %s AND database = current_database()
-"""
 _LISTS_AND_FILTERS = "column lists and row filters of a publication"
 
 
@@ -80,8 +77,9 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
 def vanished(connection: Connection, props: Props) -> str:
     """What is said of a publication that the stack knows and that is gone."""
     slot, lost, then = props.get("slot"), "", "is adopted again"
+    found = slot_catalog.find(connection, slot) if slot else None
     # What was seen of it last was in the publication's comment, and is gone as well.
-    if slot and not rows(connection, _SLOT, slot):
+    if slot and (found is None or found.database != connection.info.dbname):
         lost = (
             f". Its replication slot {slot} is not there either: every change since the "
             "connector's last position is lost to it"

@@ -92,11 +92,10 @@ class ReplicationSlotProvider(CdcProvider):
                 found = _without_invalidated(connection, name, found)
             if found.slot is None and news.get("createSlot", True):
                 slot_creation.create(connection, news)
-            elif found.slot is not None and _former_publication(olds, news):
+            elif found.slot is not None:
                 former = _former_publication(olds, news)
-                slot_creation.verify_adopted(connection, news, found.slot, former)
-            elif found.slot is not None and (not olds or found.loss is not None):
-                slot_creation.verify_adopted(connection, news, found.slot)
+                if former or not olds or found.loss is not None:
+                    slot_creation.verify_adopted(connection, news, found.slot, former)
             if found.loss is not None:
                 # Not before there is another one: until then the word has to be good for it.
                 _forget(connection, name)
