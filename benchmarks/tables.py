@@ -6,6 +6,8 @@ pulumi-postgresql (benchmarks/peer), where the real plugin is; the stand-in is n
 
     .venv/bin/python benchmarks/tables.py [--tables 10 1000 10000] [--databases 50] [--repeat 3]
 
+`--round-trip 20` puts the server 20 ms away from everything else, as far as another region is.
+
 On a busy machine, `--cpu` counts the processor's seconds instead of the clock's: of everything that
 was started, PostgreSQL's own among them.
 """
@@ -25,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from distance import distant
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -109,13 +112,14 @@ class Figure:
 class Stand:
     """One server, and for each attempt a fresh stack of each program under names of its own."""
 
-    def __init__(self, server: EmbeddedPostgres, *, cpu: bool) -> None:
+    def __init__(self, server: EmbeddedPostgres, port: int, *, cpu: bool) -> None:
+        """`port`: where the server is to be reached, which may be a long way round."""
         self.server = server
         self._clock = self._processor if cpu else time.monotonic
         self.has_peer = installed_plugin("postgresql") is not None
         self.connection = {
             "host": server.host,
-            "port": server.port,
+            "port": port,
             "user": server.admin_user,
             "sslMode": server.ssl_mode,
         }
@@ -162,7 +166,8 @@ class Stand:
 
     def psql(self, database: str, script: str) -> float:
         """Run a script as a person does; the seconds it took."""
-        environment = self.server.client_environment(database)
+        port = {"PGPORT": str(self.connection["port"])}
+        environment = self.server.client_environment(database) | port
 
         def run() -> None:
             subprocess.run(
@@ -370,6 +375,7 @@ def main() -> None:
     arguments.add_argument("--tables", type=int, nargs="*", default=[10, 1000, 10_000])
     arguments.add_argument("--databases", type=int, default=50, help="so many in one up; 0: none")
     arguments.add_argument("--repeat", type=int, default=3, help="the best of so many runs")
+    arguments.add_argument("--round-trip", type=float, default=0, help="milliseconds to the server")
     arguments.add_argument("--cpu", action="store_true", help="seconds of the processor's work")
     given = arguments.parse_args()
     many = [f"many_{number}" for number in range(given.databases)]
@@ -382,8 +388,11 @@ def main() -> None:
         "max_locks_per_transaction": "512",
     }
     databases = ["postgres", *map(_database, given.tables), *many]
-    with EmbeddedPostgres(17, settings=settings, databases=databases) as server:
-        stand = Stand(server, cpu=given.cpu)
+    with (
+        EmbeddedPostgres(17, settings=settings, databases=databases) as server,
+        distant(server.port, given.round_trip / 1000) as port,
+    ):
+        stand = Stand(server, port, cpu=given.cpu)
         warm_up(stand)
         found = measured(stand, given.tables, many, given.repeat)
     columns = ("psql", "floor", "ours", "÷ psql", "÷ floor", "allowed", "goal", "as many", "peer")

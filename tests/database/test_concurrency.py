@@ -260,13 +260,13 @@ def test_slot_whose_session_is_ended_is_made_once(shop: Shop) -> None:
 
 def test_ended_session_at_preview_is_one_line(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     managed = publication(shop, A)
-    rows = connections.rows
+    together = connections.together
 
-    def ended_before(connection: connections.Connection, query: str, *parameters: Any) -> Any:
+    def ended_before(connection: connections.Connection, *queries: Any) -> Any:
         shop.rows("SELECT pg_terminate_backend(%s, 5000)", connection.info.backend_pid)
-        return rows(connection, query, *parameters)
+        return together(connection, *queries)
 
-    monkeypatch.setattr("azure_postgres_cdc.database.publication_catalog.rows", ended_before)
+    monkeypatch.setattr("azure_postgres_cdc.database.publication_catalog.together", ended_before)
     text = managed.refusal()
     assert text.startswith(f"database {shop.name} on 127.0.0.1:{shop.server.port}: ")
     assert text.endswith("Remedy: run pulumi up again")

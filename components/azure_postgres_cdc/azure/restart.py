@@ -14,8 +14,8 @@ from azure_postgres_cdc.azure.identity import first_line
 from azure_postgres_cdc.azure.window import Window, WindowArgs
 from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
-    connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note, warn
@@ -203,7 +203,7 @@ def _check_allowed(
 def _sessions(props: Props) -> str:
     """How many connections a restart would end; nothing where that cannot be looked up."""
     try:
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             ((clients, senders),) = rows(connection, _SESSIONS)
     except CdcError as error:  # it may be restarting this very moment
         warn([f"cannot count the connections that a restart would end: {first_line(error)}"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
@@ -114,10 +114,12 @@ def connect(
     *,
     autocommit: bool = False,
     replication: bool = False,
+    transaction: bool = True,
 ) -> Iterator[Connection]:
     """A connection; what was done on it is committed at the end, unless an error is raised.
 
-    `replication`: the kind that reads a slot, and takes replication commands.
+    `replication`: the kind that reads a slot, and takes replication commands. `transaction`: the
+    same connection without one, as for `looking_at`.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
     where the server did not answer, DatabaseIsGone where it has no such database; and whatever
@@ -128,7 +130,7 @@ def connect(
     opened = idle_connections.take(key) or _open(
         connection, database, autocommit=autocommit, replication=replication
     )
-    opened.autocommit = autocommit
+    opened.autocommit = autocommit or not transaction
     try:
         with explained(f"database {database} on {_where(connection)}"):
             yield opened
@@ -142,6 +144,14 @@ def connect(
         opened.close()
     else:
         idle_connections.keep(key, opened)
+
+
+def looking_at(connection: Mapping[str, Any], database: str) -> AbstractContextManager[Connection]:
+    """A connection to look with: no transaction, whose BEGIN and COMMIT are round trips as well.
+
+    Whatever is tried out on it has a transaction of its own.
+    """
+    return connect(connection, database, transaction=False)
 
 
 def _open(
@@ -222,5 +232,22 @@ def _remedy(reason: str) -> str:
 
 def rows(connection: Connection, query: str, *parameters: Any) -> list[Any]:
     """All rows of a query; a single column is unpacked."""
-    result = connection.execute(sql.SQL(query), parameters or None).fetchall()
-    return [row[0] for row in result] if result and len(result[0]) == 1 else result
+    return _unpacked(connection.execute(sql.SQL(query), parameters or None))
+
+
+def together(connection: Connection, *queries: tuple[Any, ...]) -> list[list[Any]]:
+    """The same for several queries, each with its parameters, in one round trip.
+
+    A pipeline that comes from another network than the server's waits for each as long as the
+    server works on all of them.
+    """
+    with connection.pipeline():
+        asked = [
+            connection.execute(sql.SQL(query), parameters or None) for query, *parameters in queries
+        ]
+    return [_unpacked(cursor) for cursor in asked]
+
+
+def _unpacked(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[Any]:
+    found = cursor.fetchall()
+    return [row[0] for row in found] if found and len(found[0]) == 1 else found

@@ -14,7 +14,9 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
     rows,
+    together,
 )
 from azure_postgres_cdc.database.membership import (
     SCHEMA_OWNER,
@@ -88,7 +90,7 @@ class ConnectorTableProvider(CdcProvider):
         """
         name = self._name(news)
         is_known = bool(olds) and self._name(olds) == name
-        with connect(news["connection"], news["database"]) as connection:
+        with looking_at(news["connection"], news["database"]) as connection:
             owner = self._owner(connection, name)
             lacking = self._lacking(connection, name, news["roles"]) if owner else []
             if owner and lacking:
@@ -119,7 +121,7 @@ class ConnectorTableProvider(CdcProvider):
 
     def look(self, props: Props) -> Props | None:
         name = self._name(props)
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             if self._owner(connection, name) is None:
                 return None
             granted = self.granted(connection, name)
@@ -209,11 +211,11 @@ class ConnectorTableProvider(CdcProvider):
 
     def _owner(self, connection: Connection, name: TableName) -> str | None:
         """Whose table it is; None where there is none. Raises a CdcError where it does not fit."""
-        found = rows(connection, _OWNER_AND_KIND, name.schema, name.name)
+        table = name.schema, name.name
+        found, columns = together(connection, (_OWNER_AND_KIND, *table), (_COLUMNS, *table))
         if not found:
             return None
         ((owner, fault),) = found
-        columns = [tuple(row) for row in rows(connection, _COLUMNS, name.schema, name.name)]
         difference = fault or _difference(self.columns, columns)
         if difference:
             raise CdcError(

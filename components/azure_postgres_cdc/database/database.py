@@ -10,6 +10,7 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.driver import sql
@@ -31,7 +32,7 @@ class DatabaseProvider(CdcProvider):
         return props
 
     def look(self, props: Props) -> Props | None:
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             return props if _is_there(connection, props["name"]) else None
 
 

@@ -20,8 +20,8 @@ from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
-    connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, note, warn
@@ -44,7 +44,7 @@ class EffectiveParametersProvider(ConvergingProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         if not news["wait"]:
-            with connect(news["connection"], news["database"]) as connection:
+            with looking_at(news["connection"], news["database"]) as connection:
                 _check_server(connection)
                 _check_values(connection, news["required"])
         elif olds:
@@ -94,7 +94,7 @@ class EffectiveParameters(Resource, module="azure-postgres-cdc", name="Effective
 
 
 def _warn_of_unmet(props: Props) -> None:
-    with connect(props["connection"], props["database"]) as connection:
+    with looking_at(props["connection"], props["database"]) as connection:
         warn(
             f"{name} is {found} in effect, needed {wanted}: somebody changed it since; "
             "pulumi up --refresh sets it again"
@@ -174,7 +174,7 @@ class _Patience:
 
 
 def _look(props: Props) -> None:
-    with connect(props["connection"], props["database"]) as connection:
+    with looking_at(props["connection"], props["database"]) as connection:
         _check_server(connection)
         unmet = _unmet(connection, props["required"])
         if unmet:

@@ -3,14 +3,17 @@
 Every resource looks at the server, and a new connection costs several round trips each time. Kept
 is only one on which nothing failed, and nobody gets it before the server has answered and forgotten
 what was set on it (DISCARD ALL): none that is dead, and none with another one's settings, is used.
-None stays open for long, in the way of a DROP DATABASE.
+That is asked when a connection is kept, so that the answer is there when it is needed. None stays
+open for long, in the way of a DROP DATABASE.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
+import select
 import threading
+import time
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -45,17 +48,19 @@ def take(key: Hashable) -> Connection | None:
                 return None
             _idle.remove(found)
         found.timer.cancel()
-        try:
-            found.connection.execute("DISCARD ALL")
-        except psycopg.Error:
-            found.connection.close()
-        else:
+        if _has_answered(found.connection.pgconn):
             return found.connection
+        found.connection.close()
 
 
 def keep(key: Hashable, connection: Connection) -> None:
     """Keep a connection on which no transaction is open; the oldest makes room for it."""
     connection.autocommit = True
+    try:
+        connection.pgconn.send_query(b"DISCARD ALL")
+    except psycopg.Error:
+        connection.close()
+        return
     timer = threading.Timer(SECONDS, _expire, [connection])
     timer.daemon = True
     with _lock:
@@ -76,6 +81,27 @@ def close_all() -> None:
     for item in closing:
         item.timer.cancel()
         item.connection.close()
+
+
+def _has_answered(connection: psycopg.pq.abc.PGconn) -> bool:
+    """Whether the server has done what it was asked for last, and is still there."""
+    deadline = time.monotonic() + SECONDS
+    try:
+        while connection.is_busy():
+            left = deadline - time.monotonic()
+            if left < 0:
+                return False
+            select.select([connection.socket], [], [], left)
+            connection.consume_input()
+        done = connection.get_result()
+        while connection.get_result() is not None:
+            pass
+        while select.select([connection.socket], [], [], 0)[0]:
+            connection.consume_input()  # fails on one that the server has closed since
+    except (psycopg.Error, OSError, ValueError):
+        return False
+    ok = psycopg.pq.ConnStatus.OK, psycopg.pq.ExecStatus.COMMAND_OK
+    return (connection.status, done and done.status) == ok
 
 
 def _expire(connection: Connection) -> None:

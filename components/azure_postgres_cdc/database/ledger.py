@@ -23,6 +23,9 @@ SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
 """
 _MAY_WRITE = "SELECT pg_has_role(pubowner, 'USAGE') FROM pg_publication WHERE pubname = %s"
+_LOCK = """
+SET LOCAL lock_timeout = {}; SELECT pg_advisory_xact_lock(hashtext('azure-postgres-cdc'))
+"""
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,16 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
     """
     with connection.transaction():
         lock(connection)
-        _write(connection, publication, ledger, mark=mark)
+        _write(connection, publication, ledger, dict(rows(connection, _COMMENTS)), mark=mark)
 
 
 def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
     """As `write`, but for what needs a snapshot: `up` may have added to it since that was read."""
     with connection.transaction():
         lock(connection)
-        needs = read(connection, publication).needs_snapshot
-        _write(connection, publication, replace(ledger, needs_snapshot=needs))
+        comments = dict(rows(connection, _COMMENTS))
+        needs = parsed(comments.get(publication, "")).needs_snapshot
+        _write(connection, publication, replace(ledger, needs_snapshot=needs), comments)
 
 
 def lock(connection: Connection) -> None:
@@ -96,12 +100,17 @@ def lock(connection: Connection) -> None:
     """
     # Somebody else's open transaction may keep the publication itself, for hours.
     timeout = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
-    connection.execute(sql.SQL("SET LOCAL lock_timeout = {}").format(timeout))
-    connection.execute("SELECT pg_advisory_xact_lock(hashtext('azure-postgres-cdc'))")
+    connection.execute(sql.SQL(_LOCK).format(timeout))
 
 
-def _write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
-    comments = dict(rows(connection, _COMMENTS))
+def _write(
+    connection: Connection,
+    publication: str,
+    ledger: Ledger,
+    comments: Mapping[str, str],
+    *,
+    mark: bool = False,
+) -> None:
     text = text_of(ledger, comments.get(publication, ""), mark=mark)
     value = sql.Literal(text) if text else sql.SQL("NULL")
     statement = sql.SQL("COMMENT ON PUBLICATION {} IS {}")

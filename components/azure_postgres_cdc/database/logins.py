@@ -16,6 +16,7 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.database.role_obstacles import obstacles
@@ -62,7 +63,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_to_drop(olds, news)
-        with connect(news["connection"], news["database"]) as connection:
+        with looking_at(news["connection"], news["database"]) as connection:
             version = connection.info.server_version
             for feature, wanted in (
                 ("BYPASSRLS from an administrator who is no superuser", news["bypassRls"]),
@@ -158,7 +159,7 @@ class WalSenderTimeoutProvider(ConvergingProvider):
         return props
 
     def look(self, props: Props) -> Props | None:
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             found = rows(connection, _TIMEOUT, props["user"])
         if not found:
             return None

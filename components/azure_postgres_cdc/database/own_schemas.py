@@ -26,22 +26,23 @@ WHERE nspname = ANY(%s) AND pg_has_role(nspowner, 'USAGE') ORDER BY 1
 """
 
 
-def check(connection: Connection, names: Iterable[str]) -> None:
-    """Raise a CdcError where one of them is missing, and the administrator may not make it."""
-    missing = tables.missing_schemas(connection, names)
-    if missing:
-        check_may_create(connection, f"schema {listed(map(quoted, missing))}")
+def missing(connection: Connection, names: Iterable[str]) -> list[str]:
+    """Those that are missing. Raises a CdcError where the administrator may not make them."""
+    found = tables.missing_schemas(connection, names)
+    if found:
+        check_may_create(connection, f"schema {listed(map(quoted, found))}")
+    return found
 
 
 def make(connection: Connection, names: Iterable[str]) -> list[str]:
     """Make those that are missing, and say which: at the end, only they are ours to drop."""
     database = quoted(connection.info.dbname)
-    missing = tables.missing_schemas(connection, names)
+    found = tables.missing_schemas(connection, names)
     with acting_for(connection, who_may_create(connection)):
-        for name in missing:
+        for name in found:
             with explained(f"cannot make schema {quoted(name)} in database {database}"):
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
-    return missing
+    return found
 
 
 def drop_empty(connection: Connection, names: Iterable[str]) -> None:

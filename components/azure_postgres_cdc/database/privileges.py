@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection, rows, together
 from azure_postgres_cdc.database.membership import (
     SCHEMA_OWNER,
     acting_for,
@@ -49,11 +49,12 @@ FROM pg_namespace n CROSS JOIN unnest(ARRAY['CREATE', 'USAGE']) AS p(name)
 LEFT JOIN pg_roles r ON r.rolname = %s
 WHERE n.nspname = ANY(%s)
 """
-# Views, materialized views and foreign tables too, as ON ALL TABLES IN SCHEMA does.
+# Views, materialized views and foreign tables too, as ON ALL TABLES IN SCHEMA does. None for a role
+# that is not there: what it lacks on the schemas says enough.
 _UNREADABLE = """
 SELECT n.nspname, c.relname, o.rolname
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_roles o ON o.oid = c.relowner
-LEFT JOIN pg_roles r ON r.rolname = %s
+JOIN pg_roles r ON r.rolname = %s
 WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND NOT (c.relname = ANY(%s) AND n.nspname = ANY(%s))
   AND {is_closed}
@@ -91,6 +92,16 @@ FROM pg_shdepend d JOIN pg_database b ON b.oid = d.dbid JOIN pg_roles r ON r.oid
 WHERE d.refclassid = 'pg_authid'::regclass AND b.datname = current_database() AND r.rolname = %s
 ORDER BY 1
 """
+
+
+class _OnDatabase(NamedTuple):
+    """CONNECT."""
+
+    owner: str
+    has: bool
+    """As in `_OnSchema`, and the rest too."""
+    is_granted: bool
+    may_grant: bool
 
 
 class _OnSchema(NamedTuple):
@@ -153,6 +164,18 @@ class Access:
 
 
 @dataclass(frozen=True)
+class Held:
+    """What a role has in one database, of what it is to have there."""
+
+    connect: _OnDatabase
+    on_schemas: list[_OnSchema]
+    """On the schemas that are there."""
+    defaults: set[tuple[str, str]]
+    tables: dict[TableName, str]
+    """Of the schemas that it reads in, those that were asked for, with their owners."""
+
+
+@dataclass(frozen=True)
 class Difference:
     """What is to be granted or revoked, with the owners on whose behalf that is done."""
 
@@ -175,31 +198,50 @@ class Difference:
         return found | {self.connect} if self.connect else found
 
 
-def lacking(connection: Connection, access: Access, reach: Container[str]) -> Difference:
+def look(connection: Connection, access: Access, which: str = _UNREADABLE) -> Held:
+    """What a role has, and which tables it may not read; or those of another query."""
+    role = access.role
+    own = [*CONNECTORS_TABLES], sorted(access.writes)
+    connect, on_schemas, defaults, found = together(
+        connection,
+        (_CONNECT, role),
+        (_SCHEMAS.format(owner=SCHEMA_OWNER), role, [*access.schemas]),
+        (_DEFAULTS, sorted(access.readable), role),
+        (which.format(is_closed=tables.IS_CLOSED), role, access.looked_at, *own),
+    )
+    privileges = (_OnSchema(*row) for row in on_schemas)
+    return Held(
+        _OnDatabase(*connect[0]),
+        [item for item in privileges if item.pair in access.on_schemas],
+        set(defaults),
+        {TableName(schema, name): owner for schema, name, owner in found},
+    )
+
+
+def lacking(held: Held, access: Access, reach: Container[str]) -> Difference:
     """What a role lacks, as far as the administrator may grant it.
 
     Of schemas that belong to somebody else, it is also what he would have to grant. `reach`: the
     owners that the administrator may act for.
     """
-    unreadable = _tables(connection, _UNREADABLE, access)
     return Difference(
         {
             found.pair: found.owner
-            for found in _on_schemas(connection, access)
+            for found in held.on_schemas
             if not found.is_granted
             and not (found.has and not found.may_grant and found.owner not in reach)
         },
-        {t: owner for t, owner in unreadable.items() if access.reads(t) and owner in reach},
-        access.defaults - _default_pairs(connection, access),
-        _owner_to_ask_for_connect(connection, access, reach) if access.connect else None,
+        {t: owner for t, owner in held.tables.items() if access.reads(t) and owner in reach},
+        access.defaults - held.defaults,
+        _owner_to_ask(held.connect, reach) if access.connect else None,
     )
 
 
-def closed_schemas(connection: Connection, access: Access, reach: Container[str]) -> dict[str, str]:
+def closed_schemas(held: Held, reach: Container[str]) -> dict[str, str]:
     """The schemas on which the role lacks a privilege that nobody here may grant, with owners."""
     return {
         found.schema: found.owner
-        for found in _on_schemas(connection, access)
+        for found in held.on_schemas
         if not found.has and not found.may_grant and found.owner not in reach
     }
 
@@ -214,19 +256,22 @@ def surplus(
     """
     ours: dict[tuple[str, str], str] = {}
     others: dict[tuple[str, str], str] = {}
-    for found in _on_schemas(connection, was):
+    held = look(connection, was, _GRANTED)
+    for found in held.on_schemas:
         if found.is_granted and found.pair not in now.on_schemas:
             may_revoke = found.may_grant or found.owner in reach
             (ours if may_revoke else others)[found.pair] = found.owner
-    granted = _tables(connection, _GRANTED, was)
     found_tables = {
         t: owner
-        for t, owner in granted.items()
+        for t, owner in held.tables.items()
         if was.reads(t) and not now.reads(t) and owner in reach
     }
-    defaults = _default_pairs(connection, was) & was.defaults - now.defaults
+    defaults = held.defaults & was.defaults - now.defaults
     closed_defaults = {pair for pair in defaults if pair[0] not in reach}
-    connect = _owner_who_gave_connect(connection, was, reach) if was.connect > now.connect else None
+    connect = None
+    if was.connect > now.connect and held.connect.is_granted:
+        may_revoke = held.connect.may_grant or held.connect.owner in reach
+        connect = held.connect.owner if may_revoke else None
     return (
         Difference(ours, found_tables, defaults - closed_defaults, connect),
         Difference(others, {}, closed_defaults),
@@ -242,9 +287,10 @@ def grant(connection: Connection, access: Access) -> None:
             f"{listed(map(quoted, missing))} does not exist. Remedy: make it, or take it out of "
             "the settings"
         )
-    missing_grants = lacking(connection, access, within_reach(connection))
+    reach = within_reach(connection)
+    missing_grants = lacking(look(connection, access), access, reach)
     _carry_out(connection, "GRANT {} ON {} {} TO {}", missing_grants, access.role)
-    _check_granted(connection, access)
+    _check_granted(connection, access, reach)
 
 
 def revoke(connection: Connection, was: Access, now: Access) -> str:
@@ -271,9 +317,9 @@ def readable(connection: Connection, role: str) -> set[TableName]:
     return {TableName(*row) for row in rows(connection, _READABLE, role)}
 
 
-def table_owners(connection: Connection, schemas: Iterable[str]) -> set[str]:
-    """Every role that owns a table in one of the schemas."""
-    return set(rows(connection, _TABLE_OWNERS, list(schemas)))
+def table_owners(schemas: Iterable[str]) -> tuple[str, list[str]]:
+    """The query for every role that owns a table in one of the schemas."""
+    return _TABLE_OWNERS, list(schemas)
 
 
 def _carry_out(connection: Connection, statement: str, what: Difference, role: str) -> None:
@@ -304,9 +350,10 @@ def _statements(
         yield future.format(sql.Identifier(owner), _identifiers(schemas), action)
 
 
-def _check_granted(connection: Connection, access: Access) -> None:
+def _check_granted(connection: Connection, access: Access, reach: Container[str]) -> None:
     """Whoever has some privilege and may not grant it gets a mere warning from PostgreSQL."""
-    refused = {f.schema: f.owner for f in _on_schemas(connection, access) if not f.has}
+    held = look(connection, replace(access, readable=frozenset(), tables=frozenset()))
+    refused = {found.schema: found.owner for found in held.on_schemas if not found.has}
     if refused:
         statements = {statement_for(connection, owner) for owner in refused.values()}
         raise CdcError(
@@ -314,15 +361,15 @@ def _check_granted(connection: Connection, access: Access) -> None:
             f"{listed(map(quoted, sorted(refused)))}: it belongs to somebody else. Remedy: have a "
             f"role that may run: {listed(sorted(statements))}; then run pulumi up again"
         )
-    check_connect(connection, access)
+    check_connect(connection, access, held, reach)
 
 
-def check_connect(connection: Connection, access: Access) -> None:
+def check_connect(
+    connection: Connection, access: Access, held: Held, reach: Container[str]
+) -> None:
     """Raise a CdcError where the role may not connect, and nobody here can let it."""
-    if not access.connect:
-        return
-    ((owner, may, _, may_grant),) = rows(connection, _CONNECT, access.role)
-    if not may and not may_grant and owner not in within_reach(connection):
+    owner, has, _, may_grant = held.connect
+    if access.connect and not has and not may_grant and owner not in reach:
         database = quoted(connection.info.dbname)
         raise CdcError(
             f"cannot let {quoted(access.role)} connect to database {database}, which belongs to "
@@ -331,41 +378,13 @@ def check_connect(connection: Connection, access: Access) -> None:
         )
 
 
-def _owner_to_ask_for_connect(
-    connection: Connection, access: Access, reach: Container[str]
-) -> str | None:
+def _owner_to_ask(connect: _OnDatabase, reach: Container[str]) -> str | None:
     """The database's owner, where the role lacks a grant of its own.
 
     Where nobody here may give it, what PUBLIC has is enough.
     """
-    ((owner, may, has_own, _),) = rows(connection, _CONNECT, access.role)
-    return None if has_own or (may and owner not in reach) else str(owner)
-
-
-def _owner_who_gave_connect(
-    connection: Connection, access: Access, reach: Container[str]
-) -> str | None:
-    ((owner, _, has_own, may_grant),) = rows(connection, _CONNECT, access.role)
-    return str(owner) if has_own and (may_grant or owner in reach) else None
-
-
-def _on_schemas(connection: Connection, access: Access) -> list[_OnSchema]:
-    """What is to be had on the schemas that are there."""
-    query = _SCHEMAS.format(owner=SCHEMA_OWNER)
-    found = (_OnSchema(*row) for row in rows(connection, query, access.role, [*access.schemas]))
-    return [item for item in found if item.pair in access.on_schemas]
-
-
-def _tables(connection: Connection, query: str, access: Access) -> dict[TableName, str]:
-    """The tables that a query finds in the schemas that the role reads in, with their owners."""
-    text = query.format(is_closed=tables.IS_CLOSED)
-    own = [*CONNECTORS_TABLES], sorted(access.writes)
-    found = rows(connection, text, access.role, access.looked_at, *own)
-    return {TableName(schema, name): owner for schema, name, owner in found}
-
-
-def _default_pairs(connection: Connection, access: Access) -> set[tuple[str, str]]:
-    return set(rows(connection, _DEFAULTS, sorted(access.readable), access.role))
+    enough = connect.is_granted or (connect.has and connect.owner not in reach)
+    return None if enough else connect.owner
 
 
 def _grouped(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -16,6 +16,7 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.database.membership import acting_for, who_may_create
@@ -54,7 +55,7 @@ class PublicationProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news
         same = olds.get("name") == news["name"]
-        with connect(news["connection"], news["database"]) as connection:
+        with looking_at(news["connection"], news["database"]) as connection:
             return planned(connection, olds if same else {}, news)
 
     def make(self, props: Props) -> Props:
@@ -101,7 +102,7 @@ class PublicationProvider(CdcProvider):
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
     def look(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             found = find(connection, props["name"])
             if found is None:
                 raise CdcError(vanished(connection, props))

@@ -8,7 +8,7 @@ from typing import Any
 
 from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection, rows, together
 from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.names import TableName
 from azure_postgres_cdc.publication_options import CHANGES
@@ -109,21 +109,18 @@ class Definition:
 
 def find(connection: Connection, name: str) -> Definition | None:
     """A publication of the database; None where there is none of that name."""
-    found = rows(connection, _FIND, name)
+    queries = [(_FIND, name), (_TABLES, name)]
+    if capabilities.has("FOR TABLES IN SCHEMA", connection.info.server_version):
+        # Column lists and row filters came with the same version.
+        queries += [(_RESTRICTED.format(members=_MEMBERS), name), (_SCHEMAS, name)]
+    found, members, restricted, schemas = (*together(connection, *queries), [], [])[:4]
     if not found:
         return None
     row: dict[str, Any] = found[0]
-    version = connection.info.server_version
-    members = rows(connection, _TABLES, name)
-    restrictable = capabilities.has("column lists and row filters of a publication", version)
-    restricted = (
-        rows(connection, _RESTRICTED.format(members=_MEMBERS), name) if restrictable else []
-    )
-    by_schema = capabilities.has("FOR TABLES IN SCHEMA", version)
     return Definition(
         all_tables=row["puballtables"],
         tables=frozenset(TableName(schema, table) for schema, names in members for table in names),
-        schemas=frozenset(rows(connection, _SCHEMAS, name) if by_schema else ()),
+        schemas=frozenset(schemas),
         columns={
             TableName(s, t): tuple(sorted(columns)) for s, t, columns, _ in restricted if columns
         },

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.capture import CaptureArgs, captured_schemas
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection, together
 from azure_postgres_cdc.database.publication_catalog import (
     ALL_TABLES,
     IN_SCHEMAS,
@@ -65,18 +67,20 @@ def unpublished(
         schemas = tables.user_schemas(connection)
     leaving = tables.columns(found.tables - published.tables if found else ())
     query, parameters = _CANDIDATES, [name, schemas, [*CONNECTORS_TABLES], *leaving]
-    silent = []
+    queries: list[tuple[Any, ...]] = []
     if capabilities.has("pg_partition_root", connection.info.server_version):
-        silent = rows(connection, _SILENT_PARTITIONS, schemas)
+        queries = [(_SILENT_PARTITIONS, schemas)]
         query, parameters = query + _PARTITIONS, [*parameters, schemas, schemas]
+    queries.append((f"{query} ORDER BY 1, 2", *parameters))
+    *silent, candidates = together(connection, *queries)
     missing = [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind, never in rows(connection, f"{query} ORDER BY 1, 2", *parameters)
+        for schema, table, kind, never in candidates
         if never or TableName(schema, table) not in published
     ]
     missing += [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind, *root in silent
+        for schema, table, kind, *root in itertools.chain(*silent)
         if TableName(*root) in published
     ]
     if missing:

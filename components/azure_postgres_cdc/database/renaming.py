@@ -13,7 +13,7 @@ import pulumi
 
 from azure_postgres_cdc.acknowledge import former_database, rename, settings_line
 from azure_postgres_cdc.database import ledger as ledgers
-from azure_postgres_cdc.database.connection import Connection, connect, rows
+from azure_postgres_cdc.database.connection import Connection, looking_at, rows
 from azure_postgres_cdc.dynamic import Props, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import quoted
@@ -96,7 +96,7 @@ def check_gone(props: Props) -> None:
     PostgreSQL drops no database that has a slot, so that one that was dropped has none any more.
     """
     old, slot = props["database"], props["name"]
-    with connect(props["connection"], _ON_EVERY_SERVER) as connection:
+    with looking_at(props["connection"], _ON_EVERY_SERVER) as connection:
         for _, new in rows(connection, _ELSEWHERE, [slot]):
             raise CdcError(
                 f"replication slot {slot} is on database {quoted(new)} now, and there is no "

@@ -20,6 +20,7 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
     rows,
 )
 from azure_postgres_cdc.database.identity_audit import restorable
@@ -45,7 +46,7 @@ class ReplicaIdentityProvider(CdcProvider):
     unsettled = ("toSet",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
-        with connect(news["connection"], news["database"]) as connection:
+        with looking_at(news["connection"], news["database"]) as connection:
             wanted = _wanted(connection, news)
             different = _differing(wanted, identities(connection, wanted))
             _check_owners(connection, different)
@@ -74,7 +75,7 @@ class ReplicaIdentityProvider(CdcProvider):
 
     def look(self, props: Props) -> Props:
         wanted = props.get("identities", {})
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             found = identities(connection, wanted)
         as_wanted = {name: wanted[name] for name in wanted if found.get(name) == wanted[name]}
         return props | {"identities": as_wanted}

@@ -8,7 +8,7 @@ changes which of them there are would revoke, last of all, what had just been gr
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,8 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
-    rows,
+    looking_at,
+    together,
 )
 from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.database.privileges import CONNECT, Access
@@ -77,7 +78,7 @@ class SchemaAccessProvider(CdcProvider):
     unsettled = ("lacking",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
-        with connect(news["connection"], news["database"]) as connection:
+        with looking_at(news["connection"], news["database"]) as connection:
             renaming.check_database(connection, olds, news)
             found = dict(news)
             if news.get("readOnly"):
@@ -85,15 +86,16 @@ class SchemaAccessProvider(CdcProvider):
             if news["allSchemas"]:
                 own = news.get("ownSchemas", ())
                 found["schemas"] = sorted({*tables.user_schemas(connection), *own})
-            own_schemas.check(connection, found.get("ownSchemas", ()))
-            access = _access(found | {"owners": []})
-            privileges.check_connect(connection, access)
+            missing = own_schemas.missing(connection, found.get("ownSchemas", ()))
             reach = within_reach(connection)
-            check_owners(connection, access, reach, is_known=bool(olds))
             found["owners"] = _owners(connection, olds, found, reach)
             found["tables"] = _tables(connection, found)
+            access = _access(found)
+            held = privileges.look(connection, access)
+            privileges.check_connect(connection, access, held, reach)
+            check_owners(connection, access, held, reach, is_known=bool(olds))
             # Before there is anything, the role and its schemas may be missing altogether.
-            found["lacking"] = _lacking(connection, found, reach) if olds else []
+            found["lacking"] = _lacking(held, access, missing, reach) if olds else []
             for user in found.get("users", ()):
                 _warn_of_hidden_rows(connection, found, user)
         return found
@@ -125,8 +127,11 @@ class SchemaAccessProvider(CdcProvider):
         return olds | news | {"lacking": [], "madeSchemas": sorted(made)}
 
     def look(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"]) as connection:
-            lacking = _lacking(connection, props, within_reach(connection))
+        with looking_at(props["connection"], props["database"]) as connection:
+            access = _access(props)
+            missing = tables.missing_schemas(connection, props.get("ownSchemas", ()))
+            held = privileges.look(connection, access)
+            lacking = _lacking(held, access, missing, within_reach(connection))
         granted = {"schemas": [name for name in props["schemas"] if name not in lacking]}
         return props | granted | {"connect": props.get("connect", False) and CONNECT not in lacking}
 
@@ -198,10 +203,14 @@ def _access(props: Props) -> Access:
     )
 
 
-def _lacking(connection: Connection, props: Props, reach: Container[str]) -> list[str]:
-    """The schemas in which something is to be granted again, and CONNECT."""
-    lacking = privileges.lacking(connection, _access(props), reach)
-    missing = tables.missing_schemas(connection, props.get("ownSchemas", ()))
+def _lacking(
+    held: privileges.Held, access: Access, missing: Iterable[str], reach: Container[str]
+) -> list[str]:
+    """The schemas in which something is to be granted again, and CONNECT.
+
+    `missing`: schemas that are to be made again.
+    """
+    lacking = privileges.lacking(held, access, reach)
     return [*sorted({*lacking.schemas, *missing}), *([CONNECT] if lacking.connect else [])]
 
 
@@ -210,7 +219,10 @@ def _owners(connection: Connection, olds: Props, news: Props, reach: Collection[
 
     One that is out of reach by now stays, so that its privileges are not revoked, which would fail.
     """
-    found = set(rows(connection, "SELECT rolname FROM pg_roles"))
+    names, owning = together(
+        connection, ("SELECT rolname FROM pg_roles",), privileges.table_owners(news["schemas"])
+    )
+    found = set(names)
     missing = [owner for owner in news["owners"] if owner not in found]
     strangers = [owner for owner in news["owners"] if owner in found and owner not in reach]
     known = set(olds.get("owners", ()))
@@ -228,8 +240,7 @@ def _owners(connection: Connection, olds: Props, news: Props, reach: Collection[
         )
     if not news.get("discoverOwners"):
         return sorted(news["owners"])
-    owning = privileges.table_owners(connection, news["schemas"])
-    return sorted({*news["owners"], *(owning & (known | set(reach)))})
+    return sorted({*news["owners"], *(set(owning) & (known | set(reach)))})
 
 
 def _tables(connection: Connection, props: Props) -> list[str]:

@@ -22,6 +22,7 @@ from azure_postgres_cdc.database.connection import (
     ConnectionArgs,
     connect,
     connection_props,
+    looking_at,
 )
 from azure_postgres_cdc.database.retention import retention_warnings
 from azure_postgres_cdc.database.slot_catalog import PLUGIN, Slot, find
@@ -51,7 +52,7 @@ class ReplicationSlotProvider(CdcProvider):
     def resolve(self, olds: Props, news: Props) -> Props:
         """Beside looking, an `up` (and no preview) writes down what it has seen."""
         props = {key: value for key, value in news.items() if key != "record"}
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             _check_failover(connection, props)
             renaming.check_database(connection, olds, props, quiet=True)
             records = ledgers.read_all(connection)
@@ -83,7 +84,7 @@ class ReplicationSlotProvider(CdcProvider):
 
     def change(self, olds: Props, news: Props) -> Props:
         name = news["name"]
-        with connect(news["connection"], news["database"], autocommit=True) as connection:
+        with connect(news["connection"], news["database"], transaction=False) as connection:
             found = _examine(connection, news, olds, known=_known(olds))
             if found.loss is not None:
                 if not acknowledged(found.loss, news.get("acknowledgeLostSlot")):
@@ -109,7 +110,7 @@ class ReplicationSlotProvider(CdcProvider):
         return olds | news | {"createdAtLsn": created or position, "toDo": ""}
 
     def look(self, props: Props) -> Props:
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             found = _examine(connection, props, props, known=bool(props.get("createdAtLsn")))
         if found.loss is not None:
             raise CdcError(found.loss.text)
@@ -126,7 +127,7 @@ class ReplicationSlotProvider(CdcProvider):
 
     def _drop(self, props: Props) -> None:
         name = props["name"]
-        with connect(props["connection"], props["database"], autocommit=True) as connection:
+        with connect(props["connection"], props["database"], transaction=False) as connection:
             found = find(connection, name)
             if found is None:
                 return
@@ -318,7 +319,7 @@ def _mark_again(props: Props) -> None:
     """In transactions of its own: the counters of another one do not move."""
     name = props["name"]
     try:
-        with connect(props["connection"], props["database"], autocommit=True) as connection:
+        with connect(props["connection"], props["database"], transaction=False) as connection:
             slot = find(connection, name)
             if slot is not None:
                 slot_creation.verify_adopted(connection, props, slot)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.connection import Connection, rows, together
 from azure_postgres_cdc.database.continuity import Sighting
 
 PLUGIN = "pgoutput"
@@ -107,10 +107,10 @@ def find(connection: Connection, name: str) -> Slot | None:
 
 def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) -> Sighting:
     """What is worth remembering of a slot; `last` is what was remembered of it so far."""
-    now, timeline, statistics_since, may_read_system = rows(connection, _SERVER)[0]
-    known = capabilities.has("slot statistics", connection.info.server_version)
-    found = rows(connection, _COUNTERS, name) if known else []
-    counters, counters_since = found[0] if found else ({}, "")
+    counted = capabilities.has("slot statistics", connection.info.server_version)
+    (server, *found) = together(connection, (_SERVER,), *([(_COUNTERS, name)] if counted else []))
+    now, timeline, statistics_since, may_read_system = server[0]
+    counters, counters_since = found[0][0] if found and found[0] else ({}, "")
     # Before PostgreSQL 17 nobody knows; one that has moved was read in the meantime.
     known_since = last.idle_since if last and last.position == slot.position else ""
     since = slot.idle_since or known_since or now

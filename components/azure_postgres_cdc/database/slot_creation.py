@@ -161,5 +161,6 @@ def set_failover(props: Props) -> None:
 
 
 def _limit(connection: Connection, seconds: int) -> None:
-    milliseconds = sql.Literal(seconds * 1000)
-    connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))
+    """For what waits for others' transactions, too: there is one limit for all of it."""
+    limits = sql.SQL("SET statement_timeout = {}; SET lock_timeout = 0")
+    connection.execute(limits.format(sql.Literal(seconds * 1000)))

@@ -12,7 +12,7 @@ from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import statement_for
-from azure_postgres_cdc.database.privileges import Access, closed_schemas
+from azure_postgres_cdc.database.privileges import Access, Held, closed_schemas
 from azure_postgres_cdc.dynamic import CdcProvider, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed, quoted
@@ -40,7 +40,12 @@ WHERE o.rolname = ANY(%s) GROUP BY 1
 
 
 def check_owners(
-    connection: Connection, access: Access, reach: Collection[str], *, is_known: bool
+    connection: Connection,
+    access: Access,
+    held: Held,
+    reach: Collection[str],
+    *,
+    is_known: bool,
 ) -> None:
     """The owners of these schemas, and of every table to be read, are within reach.
 
@@ -49,7 +54,7 @@ def check_owners(
     Raises a CdcError that lists those which are not, or warns where the grants are there already
     (`is_known`): a table that has come since is its owner's affair, until it is to be captured.
     """
-    schemas = closed_schemas(connection, access, reach)
+    schemas = closed_schemas(held, reach)
     owned = _tables_out_of_reach(connection, access, reach)
     if not schemas and not owned:
         return
