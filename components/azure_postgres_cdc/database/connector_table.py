@@ -22,8 +22,9 @@ from azure_postgres_cdc.database.membership import (
     statement_for,
     within_reach,
 )
+from azure_postgres_cdc.database.slot_guard import ConnectorSlot, GuardedProvider, guarded
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -69,7 +70,7 @@ _Granted = tuple[str, str, TableName]
 """Privileges, the kind of what they are on, and its name."""
 
 
-class ConnectorTableProvider(CdcProvider):
+class ConnectorTableProvider(GuardedProvider):
     """Creates a table of the connector's, with its grants, through psycopg."""
 
     identity = ("database", "schema")
@@ -241,6 +242,7 @@ class ConnectorTable(Resource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         drop_with_rows: bool = True,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
@@ -248,6 +250,7 @@ class ConnectorTable(Resource):
             "schema": schema,
             "roles": sorted(roles),
             "dropWithRows": drop_with_rows,
+            **guarded(slots),
         }
         super().__init__(self.provider(), resource_name, props, opts)
 

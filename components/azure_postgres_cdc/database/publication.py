@@ -31,14 +31,20 @@ from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
 from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
+from azure_postgres_cdc.database.slot_guard import (
+    GUARDED,
+    ConnectorSlot,
+    GuardedProvider,
+    guarded,
+)
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
+from azure_postgres_cdc.dynamic import Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted
 from azure_postgres_cdc.publication_options import PublicationOptions
 
 
-class PublicationProvider(CdcProvider):
+class PublicationProvider(GuardedProvider):
     """Creates a publication and changes it in place, through psycopg."""
 
     identity = ("database", "name")
@@ -49,7 +55,7 @@ class PublicationProvider(CdcProvider):
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot", "attached"),
     )
-    only_looked_at = ("attached",)
+    only_looked_at = ("attached", GUARDED)
 
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news
@@ -152,8 +158,11 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         also_full: Sequence[CaptureArgs] = (),
         also_indexes: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
-        """`also_full` and `also_indexes`: identities for the database's other connectors."""
+        """`also_full` and `also_indexes`: identities for the database's other connectors. `slots`:
+        of all of them."""
         props = {
             "connection": connection_props(connection),
             "database": database,
@@ -166,6 +175,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "allowWithoutIdentity": pack(sorted(set(allow_without_identity))),
             "slot": slot,
             **_option_props(options or PublicationOptions()),
+            **guarded(slots),
             "tables": None,  # an output: what is published now
         }
         for key in ("columns", "rowFilters"):

@@ -26,7 +26,8 @@ from azure_postgres_cdc.database.identity_audit import restorable
 from azure_postgres_cdc.database.identity_change import identities, set_identities
 from azure_postgres_cdc.database.identity_conflicts import conflicts
 from azure_postgres_cdc.database.membership import statements_for
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.database.slot_guard import ConnectorSlot, GuardedProvider, guarded
+from azure_postgres_cdc.dynamic import Props, pack, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
@@ -37,7 +38,7 @@ WHERE c.relreplident = %s
 """
 
 
-class ReplicaIdentityProvider(CdcProvider):
+class ReplicaIdentityProvider(GuardedProvider):
     """Sets identities that are not set, and remembers what was there before."""
 
     identity = ("database",)
@@ -107,6 +108,8 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         indexes: Mapping[str, str],
         own_tables: Sequence[TableName] = (),
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
@@ -114,6 +117,7 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
             "captures": pack(list(captures)),
             "indexes": pack(dict(sorted(indexes.items()))),
             "ownTables": [str(table) for table in own_tables],
+            **guarded(slots),
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
 
