@@ -234,6 +234,7 @@ def _to_do(
         new = needs_snapshot.newly_published(captured, known, found, wanted)
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
+    warn(publication_report.narrowed(name, found, wanted))
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen)

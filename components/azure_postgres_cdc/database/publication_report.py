@@ -15,6 +15,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     Definition,
 )
 from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, listed, quoted
+from azure_postgres_cdc.publication_options import CHANGES
 
 # Those that are listed in the publication, and stay in it, need not travel.
 _CANDIDATES = """
@@ -99,6 +100,57 @@ def dropped(
             f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "
             "itself"
         )
+
+
+def narrowed(name: str, found: Definition, wanted: Definition) -> Iterator[str]:
+    """What is no longer published of tables that stay, and what was not published for a while."""
+    publication = f"publication {quoted(name)}"
+    less, more = set(found.publish) - set(wanted.publish), set(wanted.publish) - set(found.publish)
+    if less:
+        yield (
+            f"{publication} no longer publishes {_kinds(less)}: from now on they are lost to the "
+            "connector, of every table"
+        )
+    missed = more & {"delete", "truncate"}
+    if missed:
+        yield (
+            f"{publication} publishes {_kinds(missed)} again: rows that went meanwhile are still "
+            "in the destination, and no snapshot takes them away. Remedy: empty the destination's "
+            "tables before their snapshot"
+        )
+    stay = sorted(found.tables & wanted.tables)
+    filtered = [
+        table for table in stay if wanted.filters.get(table) not in (None, found.filters.get(table))
+    ]
+    if filtered:
+        yield (
+            f"{publication} has another row filter for {listed(filtered)}: what it leaves out is "
+            "not captured from now on, and stays in the destination as it is"
+        )
+    columns = [
+        f"{table} ({listed(left)})" for table in stay if (left := _left_out(table, found, wanted))
+    ]
+    if columns:
+        yield (
+            f"{publication} no longer publishes columns of {listed(columns)}: from now on their "
+            "values are lost to the connector"
+        )
+    if found.generated_columns != "none" and wanted.generated_columns == "none":
+        yield f"{publication} no longer publishes generated columns"
+
+
+def _left_out(table: TableName, found: Definition, wanted: Definition) -> list[str]:
+    """The columns that leave; of a table that had no list, those that stay are told."""
+    columns = wanted.columns.get(table)
+    if columns is None:
+        return []
+    if table not in found.columns:
+        return [f"all but {listed(columns)}"]
+    return sorted(set(found.columns[table]).difference(columns))
+
+
+def _kinds(kinds: Collection[str]) -> str:
+    return ", ".join(kind.upper() for kind in CHANGES if kind in kinds)
 
 
 def unneeded_words(
