@@ -8,7 +8,7 @@ from typing import ClassVar
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import ledger, tables
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -56,11 +56,16 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
-# Only by its own name: FOR ALL TABLES says nothing of whom the table is for.
+# By its own name, or with every other table where a stack has its record: any other FOR ALL TABLES
+# says nothing of whom the table is for.
 _PUBLISHED_BY = """
-SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s ORDER BY 1
+SELECT p.pubname FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
+WHERE t.schemaname = %s AND t.tablename = %s
+  AND (strpos(obj_description(p.oid, 'pg_publication'), %s) > 0 OR EXISTS (
+    SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.prpubid = p.oid AND (n.nspname, c.relname) = (t.schemaname, t.tablename)))
+ORDER BY 1
 """
 _SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
 
@@ -140,7 +145,7 @@ class ConnectorTableProvider(GuardedProvider):
             if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
                 return
             # This connector's holds it no longer by now. The other one may be another stack's.
-            users = rows(connection, _PUBLISHED_BY, name.schema, name.name)
+            users = rows(connection, _PUBLISHED_BY, name.schema, name.name, ledger.MARK)
             if users:
                 held_by = f"publication {listed(map(quoted, users))} holds it"
                 where = f"of database {props['database']}"

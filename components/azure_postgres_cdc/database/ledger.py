@@ -17,7 +17,9 @@ from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connect
 from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.driver import sql
 
-_MARK = "azure-postgres-cdc: "
+MARK = "azure-postgres-cdc: "
+"""What a publication's record begins with, in its comment."""
+
 _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
@@ -117,13 +119,13 @@ def text_of(ledger: Ledger, comment: str, *, mark: bool = False) -> str:
     """A comment with this record in it."""
     lines = list(_foreign(comment))
     if mark or ledger != Ledger():
-        lines.append(_MARK + json.dumps(_values(ledger), separators=(",", ":")))
+        lines.append(MARK + json.dumps(_values(ledger), separators=(",", ":")))
     return "\n".join(lines)
 
 
 def _foreign(comment: str) -> Iterator[str]:
     """What somebody else has written into the comment."""
-    return (line for line in comment.splitlines() if not line.startswith(_MARK))
+    return (line for line in comment.splitlines() if not line.startswith(MARK))
 
 
 def _values(ledger: Ledger) -> dict[str, Any]:
@@ -141,9 +143,9 @@ def _values(ledger: Ledger) -> dict[str, Any]:
 def parsed(comment: str) -> Ledger:
     """The record in a comment; an empty one where there is none."""
     for line in comment.splitlines():
-        if line.startswith(_MARK):
+        if line.startswith(MARK):
             try:
-                found = json.loads(line.removeprefix(_MARK))
+                found = json.loads(line.removeprefix(MARK))
                 return Ledger(
                     last=Sighting.of(found["last"]) if "last" in found else None,
                     doubt=Doubt.of(found["doubt"]) if "doubt" in found else None,
