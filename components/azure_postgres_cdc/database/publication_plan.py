@@ -232,7 +232,7 @@ def _to_do(
         new = set(captured)
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
-        new |= needs_snapshot.newly_complete(connection, known, found, wanted)
+        new |= needs_snapshot.newly_complete(connection, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
     warn(publication_report.narrowed(name, found, wanted))
     attached = attached_partitions.find(connection, name, captured)
@@ -256,5 +256,5 @@ def _to_do(
 
 
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:
-    """What the next `up` has to know: nothing where no captured table is partitioned."""
+    """What the next `up` has to know; nothing where the server is too old to tell."""
     return {} if found is None else {"attached": [item.key for item in found]}

@@ -53,6 +53,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         publication.restrictions,
         publication.form_tables,
         continuity.snapshots_needed,
+        continuity.partitions_attached,
     ),
     "own tables": (
         own_tables.signal_table,
