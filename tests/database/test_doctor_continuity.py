@@ -13,7 +13,7 @@ import pytest
 from tests.database.doctor_support import Connector
 from tests.database.publication_support import publication
 
-from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database import ledger, publication_mark
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
 from azure_postgres_cdc.errors import CdcError
 
@@ -144,6 +144,20 @@ def test_table_that_came_late_needs_a_snapshot_until_one_is_signalled(
     assert "public.orders" in evidence
     shop.run(SIGNAL)
     assert connector.said("snapshots-needed")[0] == "ok"
+
+
+def test_table_that_was_taken_out_for_a_while(connector: Connector, shop: Shop) -> None:
+    with shop.server.connect(shop.name) as connection:
+        left = publication_mark.find(connection, "streamkap_pub")
+        known = ledger.read(connection, "streamkap_pub")
+        ledger.write(connection, "streamkap_pub", replace(known, left=left))
+    assert connector.said("snapshots-needed")[0] == "ok"
+    shop.run(
+        "ALTER PUBLICATION streamkap_pub DROP TABLE sales.orders",
+        "ALTER PUBLICATION streamkap_pub ADD TABLE sales.orders",
+    )
+    state, evidence = connector.said("snapshots-needed")
+    assert (state, "sales.orders" in evidence) == ("warning", True)
 
 
 # Partitions that were attached

@@ -15,6 +15,7 @@ from typing import Any
 
 from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting, lsn
+from azure_postgres_cdc.database.publication_mark import Mark
 from azure_postgres_cdc.driver import sql
 
 MARK = "azure-postgres-cdc: "
@@ -58,6 +59,8 @@ class Ledger:
     """The database's name when it was written: a renamed or copied one takes the record along."""
     acknowledged: str = ""
     """The position by which a doubt was acknowledged last: good for that doubt, and no other."""
+    left: Mark | None = None
+    """The publication as the last `up` that has altered it left it."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -84,11 +87,12 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
 
 
 def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
-    """As `write`, but for what needs a snapshot: `up` may have added to it since that was read."""
+    """As `write`, but for what the publication's own resource writes, maybe since that was read."""
     with connection.transaction():
         lock(connection)
-        needs = read(connection, publication).needs_snapshot
-        _write(connection, publication, replace(ledger, needs_snapshot=needs))
+        now = read(connection, publication)
+        kept = replace(ledger, needs_snapshot=now.needs_snapshot, left=now.left)
+        _write(connection, publication, kept)
 
 
 def lock(connection: Connection) -> None:
@@ -136,6 +140,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "stack": ledger.stack,
         "database": ledger.database,
         "acknowledged": ledger.acknowledged,
+        "left": ledger.left,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -156,6 +161,7 @@ def parsed(comment: str) -> Ledger:
                     stack=str(found.get("stack", "")),
                     database=str(found.get("database", "")),
                     acknowledged=str(found.get("acknowledged", "")),
+                    left=Mark(*map(int, found["left"])) if "left" in found else None,
                 )
             except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more

@@ -9,7 +9,7 @@ from dataclasses import replace as with_changes
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import ledger, needs_snapshot, tables
+from azure_postgres_cdc.database import ledger, needs_snapshot, publication_mark, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -53,9 +53,9 @@ class PublicationProvider(GuardedProvider):
         *("alsoFull", "alsoIndexes"),
         *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
-        *("toSnapshot", "needsSnapshot", "attached"),
+        *("toSnapshot", "needsSnapshot", "attached", "tableOids"),
     )
-    only_looked_at = ("attached", GUARDED)
+    only_looked_at = ("attached", "tableOids", GUARDED)
 
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news
@@ -69,19 +69,19 @@ class PublicationProvider(GuardedProvider):
             connect(props["connection"], props["database"]) as connection,
             _explained(f"cannot create publication {quoted(name)}", wanted),
         ):
+            ledger.lock(connection)
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
             with acting_for(connection, _owners(connection, props, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
-                    _recorded(connection, props)
                 else:
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, props["role"], captured)
-            needs = ledger.read(connection, name).needs_snapshot
+                needs = _recorded(connection, props)
         return props | {"needsSnapshot": needs}
 
     def change(self, olds: Props, news: Props) -> Props:
@@ -90,8 +90,7 @@ class PublicationProvider(GuardedProvider):
             connect(news["connection"], news["database"]) as connection,
             _explained(f"cannot change publication {quoted(name)}", wanted),
         ):
-            if news["toSnapshot"]:
-                ledger.lock(connection)
+            ledger.lock(connection)
             found = find(connection, name)
             if found is None:
                 raise CdcError(vanished(connection, news))
@@ -227,15 +226,21 @@ def _make_readable(connection: Connection, role: str, captured: Collection[Table
 
 
 def _recorded(connection: Connection, props: Props) -> dict[str, int]:
-    """Keep what needs a snapshot, in the transaction that makes it so."""
+    """Keep what needs a snapshot, and how the publication is left, in the transaction that makes
+    it so."""
     name, needed = props["name"], props.get("toSnapshot", ())
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
     again = before.needs_snapshot if needed else {}
     signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"]), again)
     needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction, signals)
-    if needs != before.needs_snapshot:
-        ledger.write(connection, name, with_changes(before, needs_snapshot=needs))
+    left = publication_mark.find(connection, name)
+    after = with_changes(before, needs_snapshot=needs, left=left)
+    # One that is somebody else's, and fits, was not altered, and need not be writable.
+    if needs != before.needs_snapshot or (
+        left != before.left and ledger.may_write(connection, name)
+    ):
+        ledger.write(connection, name, after)
     return needs
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
@@ -99,6 +99,25 @@ def dropped(
         yield (
             f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "
             "itself"
+        )
+
+
+def gone(
+    connection: Connection, before: Sequence[str], now: Sequence[str], found: Definition
+) -> Iterator[str]:
+    """At most one line: what was published at the last `up`, and is not there under its name.
+
+    What is taken out of the publication now is `dropped`.
+    """
+    if before == now:
+        return
+    names = {TableName.parse(name) for name in set(before).difference(now)} - found.tables
+    if names:  # one that became a partition goes on as its root
+        names -= set(tables.with_partitions(connection, map(TableName.parse, now)))
+    if names:
+        yield (
+            f"{listed(sorted(names))}, published until the last up, is not any more: dropped, "
+            "renamed, moved, made unlogged, or its schema is not captured any more"
         )
 
 

@@ -9,7 +9,12 @@ from contextlib import suppress
 
 import psycopg
 
-from azure_postgres_cdc.database import attached_partitions, ledger, needs_snapshot
+from azure_postgres_cdc.database import (
+    attached_partitions,
+    ledger,
+    needs_snapshot,
+    publication_mark,
+)
 from azure_postgres_cdc.database.slot_loss import Examination, acknowledged, doubtful, examine
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed
@@ -44,10 +49,12 @@ def continuity(subject: Subject) -> Result | None:
 def snapshots_needed(subject: Subject) -> Result | None:
     """Every table's earlier rows have been asked for."""
     form, options = subject.form, subject.plan.publication_options
-    recorded = ledger.read(subject.connection, form.publication).needs_snapshot
+    kept = ledger.read(subject.connection, form.publication)
+    recorded, now = kept.needs_snapshot, publication_mark.find(subject.connection, form.publication)
+    altered = publication_mark.altered(subject.connection, kept.left, now, subject.captured)
     own = set(form.own_tables)
     signals = needs_snapshot.read_signals(subject.connection, own, recorded)
-    needed = needs_snapshot.still_needed(recorded, (), subject.captured, signals)
+    needed = needs_snapshot.still_needed(recorded, altered, subject.captured, signals)
     left = needs_snapshot.without_acknowledged(needed, form.publication, options.acknowledge)
     if not left:
         return ok("no table was added without a snapshot of what it held before")
