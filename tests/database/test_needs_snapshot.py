@@ -332,6 +332,20 @@ def test_partition_that_is_never_published_is_told(
     )
 
 
+def test_table_that_inherits_is_told_until_it_is_captured(
+    shop: Shop, managed: Managed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shop.run("CREATE TABLE public.heir (PRIMARY KEY (id)) INHERITS (public.a)")
+    line = (
+        "warning: tables that inherit from a published one are not published: public.heir (from "
+        "public.a): a snapshot of that one reads their rows, and their changes never arrive. "
+        "Remedy: capture them too\n"
+    )
+    assert line in warnings(managed, capsys)
+    managed.up(capture=listed("public.a", "public.heir"))
+    assert "inherit" not in warnings(managed, capsys)
+
+
 # Without a server
 
 

@@ -74,6 +74,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
         }
     for line in lines:
         note(line)
+    warn(publication_report.heirs_left_out(connection, wanted))
     return news | done
 
 

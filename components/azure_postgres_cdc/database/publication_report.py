@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 
 from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
@@ -82,6 +82,21 @@ def unpublished(
     ]
     if missing:
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
+
+
+def heirs_left_out(connection: Connection, published: Container[TableName]) -> Iterator[str]:
+    """At most one line: tables whose rows a snapshot of a published one reads, and nobody follows."""
+    left_out = [
+        f"{heir} (from {ancestor})"
+        for heir, ancestor in tables.heirs(connection)
+        if ancestor in published and heir not in published
+    ]
+    if left_out:
+        yield (
+            f"tables that inherit from a published one are not published: {listed(left_out)}: a "
+            "snapshot of that one reads their rows, and their changes never arrive. Remedy: "
+            "capture them too"
+        )
 
 
 def dropped(

@@ -49,6 +49,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         publication.publication,
         publication.published_tables,
         publication.new_tables,
+        publication.inheriting_tables,
         publication.publication_options,
         publication.restrictions,
         publication.form_tables,
