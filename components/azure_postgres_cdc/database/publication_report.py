@@ -85,7 +85,7 @@ def unpublished(
 
 
 def heirs_left_out(connection: Connection, published: Container[TableName]) -> Iterator[str]:
-    """At most one line: tables whose rows a snapshot of a published one reads, and nobody follows."""
+    """At most one line: tables whose rows a snapshot of a published one reads, unfollowed."""
     left_out = [
         f"{heir} (from {ancestor})"
         for heir, ancestor in tables.heirs(connection)
