@@ -83,6 +83,10 @@ class CdcProvider(ResourceProvider):
         """
         return news
 
+    def before_change(self, props: Props) -> None:
+        """Look once more where something is about to be created or updated. Raises CdcError where
+        that must not be, as `resolve` does; a preview does not come here."""
+
     # The next three start again where something that goes by stops them, such as a catalog that
     # two sessions change at once or a server that restarts. So each looks at what is there first.
 
@@ -124,10 +128,12 @@ class CdcProvider(ResourceProvider):
 
     def create(self, props: Props) -> CreateResult:
         plain = self._plain(props)
+        _patiently(self.before_change, plain)
         return CreateResult(self.id_of(plain), self._pack(_patiently(self.make, plain)))
 
     def update(self, _id: str, _olds: Props, _news: Props) -> UpdateResult:
         olds, news = self._plain(_olds), self._plain(_news)
+        _patiently(self.before_change, news)
         return UpdateResult(self._pack(_patiently(self.change, olds, news)))
 
     def read(self, id_: str, props: Props) -> ReadResult:

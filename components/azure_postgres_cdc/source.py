@@ -16,6 +16,7 @@ from azure_postgres_cdc.database.replica_identity import ReplicaIdentity
 from azure_postgres_cdc.database.schema_access import SchemaAccess
 from azure_postgres_cdc.database.signal_table import SignalTable
 from azure_postgres_cdc.database.slot import ReplicationSlot
+from azure_postgres_cdc.database.slot_guard import ConnectorSlot
 from azure_postgres_cdc.errors import InvalidSettings
 from azure_postgres_cdc.names import (
     DEFAULT_ROLE,
@@ -71,7 +72,10 @@ class CdcSource(pulumi.ComponentResource):
         self._connection = self._server.connection
         self._database = args["database"]
         plans = [Plan.of(item, self._connection["user"]) for item in args["connectors"]]
-        self._slots = [plan.slot for plan in plans]
+        self._slots = [
+            ConnectorSlot(plan.slot, plan.publication, plan.slot_options.acknowledge_lost)
+            for plan in plans
+        ]
         grants = self._grants(plans)
         # Read-only connectors have no tables of their own, so the grants are always in the chain.
         ready = [*grants, *self._own_tables(plans, grants)]
@@ -126,6 +130,7 @@ class CdcSource(pulumi.ComponentResource):
                 sorted(roles),
                 self._options(after, protect=table.name == SIGNAL_TABLE),
                 drop_with_rows=table.name == HEARTBEAT_TABLE or table.schema in may_go,
+                slots=self._slots,
             )
             for table, roles in sorted(writers.items())
         ]
@@ -146,6 +151,7 @@ class CdcSource(pulumi.ComponentResource):
                 indexes,
                 sorted({table for plan in plans for table in plan.own_tables}),
                 self._options(after),
+                slots=self._slots,
             )
         ]
 
@@ -173,6 +179,7 @@ class CdcSource(pulumi.ComponentResource):
             [item.full_identity for item in others if item.full_identity],
             _indexes(others),
             self._options(after, protect=True),
+            slots=self._slots,
         )
 
     def _slot(self, plan: Plan, publication: Publication) -> ReplicationSlot:
@@ -185,7 +192,7 @@ class CdcSource(pulumi.ComponentResource):
             plan.publication,
             plan.slot_options,
             acknowledge=plan.publication_options.acknowledge,
-            slots_of_database=self._slots,
+            slots_of_database=[slot.name for slot in self._slots],
             failover=self._server.failover_slots,
             storage_gib=self._server.storage_gib,
             opts=self._options([publication], protect=plan.slot_options.on_destroy == "refuse"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +41,7 @@ class Connector:
         }
         self.form = form_of(shop.server, shop.name, self.user, self.slot)
         self.storage_gib: float | None = None
+        self.export: Callable[[], dict[str, Any]] = dict
 
     def make_ready(self) -> None:
         """What `pulumi up` would have done, by the page's SQL and our own tables."""
@@ -82,7 +83,7 @@ class Connector:
         self.shop.run(f"DROP OWNED BY {self.user}", f"DROP ROLE {self.user}", superuser=True)
 
     def stack(self) -> Stack:
-        stack = stack_of(self.shop.server, [self.settings], self.form)
+        stack = stack_of(self.shop.server, [self.settings], self.form, export=self.export)
         if self.storage_gib is not None:
             vars(stack)["storage_bytes"] = int(self.storage_gib * 1024**3)
         return stack
@@ -132,7 +133,9 @@ def form_of(server: EmbeddedPostgres, database: str, user: str, slot: str, **fie
     )
 
 
-def stack_of(server: EmbeddedPostgres, databases: list[dict[str, Any]], *forms: Form) -> Stack:
+def stack_of(
+    server: EmbeddedPostgres, databases: list[dict[str, Any]], *forms: Form, **fields: Any
+) -> Stack:
     """A stack with `management: none`."""
     values = {
         "server": {"management": "none"},
@@ -153,4 +156,5 @@ def stack_of(server: EmbeddedPostgres, databases: list[dict[str, Any]], *forms: 
         settings=settings,
         admin_password=server.admin_password,
         subscription="",
+        **fields,
     )

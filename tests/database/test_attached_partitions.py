@@ -8,6 +8,7 @@ import pytest
 from tests.database.publication_support import SIGNAL, listed, make_tables, publication
 from tests.database.upgrade_support import ready_server
 
+from azure_postgres_cdc.database import attached_partitions
 from azure_postgres_cdc.dynamic import unpack
 
 if TYPE_CHECKING:
@@ -102,7 +103,37 @@ def test_stack_that_did_not_look_so_far(shop: Shop, managed: Managed) -> None:
     assert managed.up() == []
 
 
-def test_nothing_is_remembered_where_nothing_is_partitioned(shop: Shop) -> None:
+@pytest.mark.parametrize("rows", [True, False], ids=["with rows", "emptied"])
+def test_published_table_that_becomes_a_partition(shop: Shop, *, rows: bool) -> None:
+    """Its rows have arrived under its own name, and never under the root's."""
+    make_tables(shop)
+    shop.run(ROOT, *(text.format(2) for text in (LIKE, FILL)))
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    assert unpack(managed.outputs["attached"]) == []
+    shop.run("SELECT" if rows else "DELETE FROM public.p2", ATTACH.format(2))
+    # Its row is younger then than what was attached.
+    shop.run("ALTER PUBLICATION streamkap_pub OWNER TO team", superuser=True)
+    managed.up()
+    assert needed(managed) == (["public.root"] if rows else [])
+    assert managed.up() == []
+
+
+def test_root_that_is_younger_than_the_last_up(shop: Shop) -> None:
+    make_tables(shop)
+    root = ROOT.replace("bigserial", "int")
+    shop.run(root, *(text.format(2) for text in (LIKE, FILL)), "DROP TABLE public.root")
+    managed = publication(shop, {"schemas": ["public"]})
+    managed.up()
+    shop.run(root, ATTACH.format(2))
+    managed.up()
+    assert needed(managed) == ["public.root"]
+
+
+def test_before_partitions_can_be_told_nothing_is_remembered(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attached_partitions, "find", lambda *_: None)
     make_tables(shop)
     managed = publication(shop, listed("public.a"))
     managed.up()

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.database.doctor_support import Connector
+from tests.database.publication_support import publication
 
-from azure_postgres_cdc.database import ledger
+from azure_postgres_cdc.database import ledger, publication_mark
 from azure_postgres_cdc.database.slot import ReplicationSlotProvider
+from azure_postgres_cdc.errors import CdcError
 
 if TYPE_CHECKING:
-    from tests.database.conftest import Shop
+    from tests.database.conftest import Managed, Shop
 
 SIGNAL = (
     "INSERT INTO streamkap.streamkap_signal VALUES ('1', 'execute-snapshot',"
@@ -141,3 +144,97 @@ def test_table_that_came_late_needs_a_snapshot_until_one_is_signalled(
     assert "public.orders" in evidence
     shop.run(SIGNAL)
     assert connector.said("snapshots-needed")[0] == "ok"
+
+
+def test_table_that_was_taken_out_for_a_while(connector: Connector, shop: Shop) -> None:
+    with shop.server.connect(shop.name) as connection:
+        left = publication_mark.find(connection, "streamkap_pub")
+        known = ledger.read(connection, "streamkap_pub")
+        ledger.write(connection, "streamkap_pub", replace(known, left=left))
+    assert connector.said("snapshots-needed")[0] == "ok"
+    shop.run(
+        "ALTER PUBLICATION streamkap_pub DROP TABLE sales.orders",
+        "ALTER PUBLICATION streamkap_pub ADD TABLE sales.orders",
+    )
+    state, evidence = connector.said("snapshots-needed")
+    assert (state, "sales.orders" in evidence) == ("warning", True)
+
+
+# Partitions that were attached
+
+
+def attach(shop: Shop, number: int, *, rows: bool) -> None:
+    """A partition of public.root, made and maybe loaded as a table of its own."""
+    shop.run(
+        f"CREATE TABLE public.p{number} (LIKE public.root INCLUDING ALL)",
+        f"INSERT INTO public.p{number} VALUES ({number}1)" if rows else "SELECT",
+        f"ALTER TABLE public.root ATTACH PARTITION public.p{number}"
+        f" FOR VALUES FROM ({number}0) TO ({number}9)",
+    )
+
+
+@pytest.fixture(name="partitioned")
+def partitioned_root(connector: Connector, shop: Shop) -> Managed:
+    """The publication, with a partitioned table in it that had a partition attached before."""
+    shop.run(
+        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "ALTER PUBLICATION streamkap_pub SET TABLE public.root, streamkap.streamkap_signal",
+    )
+    connector.settings |= {"capture": {"tables": ["public.root"]}, "heartbeat": False}
+    managed = publication(
+        shop, {"tables": ["public.root"]}, ownTables=["streamkap.streamkap_signal"]
+    )
+    attach(shop, 1, rows=True)
+    managed.up()
+    resource = {"inputs": managed.inputs}
+    connector.export = lambda: {"deployment": {"resources": [{}, resource]}}
+    return managed
+
+
+def test_partition_with_rows_that_was_attached_since_up(
+    connector: Connector, shop: Shop, partitioned: Managed
+) -> None:
+    check = "partitions-attached"
+    assert connector.said(check) == (
+        "ok",
+        "1 attached, none since pulumi up with rows that never arrive",
+    )
+    attach(shop, 2, rows=False)
+    assert connector.said(check)[0] == "ok"
+    attach(shop, 3, rows=True)
+    state, evidence = connector.said(check)
+    assert state == "warning"
+    assert "was attached to public.root since pulumi up" in evidence
+    connector.settings["acknowledge"] = ["snapshot of public.root"]
+    assert connector.said(check)[0] == "ok"
+    del connector.settings["acknowledge"]
+    # `up` records it, so that the other check tells it from then on.
+    partitioned.up()
+    connector.export = lambda: {"deployment": {"resources": [{"inputs": partitioned.inputs}]}}
+    assert connector.said(check)[0] == "ok"
+    assert connector.said("snapshots-needed")[0] == "warning"
+
+
+def test_partition_that_was_asked_for_since(
+    connector: Connector, shop: Shop, partitioned: Managed
+) -> None:
+    attach(shop, 2, rows=True)
+    assert connector.said("partitions-attached")[0] == "warning"
+    data = json.dumps({"type": "incremental", "data-collections": ["public.root"]})
+    shop.run(f"INSERT INTO streamkap.streamkap_signal VALUES ('1', 'execute-snapshot', '{data}')")
+    assert connector.said("partitions-attached")[0] == "ok"
+    assert partitioned.up() == []
+
+
+def test_state_that_the_engine_does_not_tell(
+    connector: Connector,
+    partitioned: Managed,  # noqa: ARG001 - makes what is captured
+) -> None:
+    def refuse() -> dict[str, Any]:
+        raise CdcError("stack test cannot be read: locked. Remedy: try again")
+
+    connector.export = refuse
+    assert connector.said("partitions-attached") == (
+        "unknown",
+        "stack test cannot be read: locked",
+    )

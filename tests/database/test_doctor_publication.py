@@ -169,3 +169,21 @@ def test_columns_that_only_differ_in_case(connector: Connector, shop: Shop) -> N
     )
     shop.run('ALTER TABLE public.orders DROP COLUMN "Note"')
     assert connector.said("column-names")[0] == "ok"
+
+
+def test_table_that_inherits_from_a_published_one(connector: Connector, shop: Shop) -> None:
+    """A snapshot reads its rows with those of the published one."""
+    shop.run(
+        "CREATE SCHEMA old",
+        "CREATE TABLE old.orders () INHERITS (public.orders)",
+        "CREATE TABLE old.older () INHERITS (old.orders)",
+    )
+    assert connector.said("inheriting-tables") == (
+        "warning",
+        "tables that inherit from a published one are not published: old.older (from "
+        "public.orders), old.orders (from public.orders): a snapshot of that one reads their rows, "
+        "and their changes never arrive",
+    )
+    shop.run("ALTER PUBLICATION streamkap_pub ADD TABLE old.orders, old.older")
+    checks = [finding.check for finding in connector.report().findings]
+    assert "inheriting-tables" not in checks

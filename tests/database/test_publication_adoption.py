@@ -190,7 +190,8 @@ def test_schema_added_by_hand_is_seen_and_taken_out(shop: Shop) -> None:
     shop.run("ALTER PUBLICATION streamkap_pub ADD TABLES IN SCHEMA streamkap", superuser=True)
     shop.run(f"ALTER PUBLICATION streamkap_pub OWNER TO {shop.server.admin_user}", superuser=True)
     assert managed.refresh() == ["schemas"]
-    assert managed.up() == ["schemas", "toRepair"]
+    # Of its owner, or of an option for a while: what was changed and changed back, nobody can tell.
+    assert managed.up() == ["schemas", "toRepair", "toSnapshot"]
     assert shop.published() == ["public.a"]
 
 

@@ -37,7 +37,12 @@ def full(shop: Shop, count: int) -> Managed:
         )
     )
     captures = [{"schemas": ["public"]}]
-    return shop.managed(ReplicaIdentityProvider(), captures=captures, indexes={}, ownTables=[])
+    return identity(shop, captures)
+
+
+def identity(shop: Shop, captures: list[Any], owner: str = "shop") -> Managed:
+    inputs = {"captures": captures, "indexes": {}, "ownTables": [], "owner": owner}
+    return shop.managed(ReplicaIdentityProvider(), **inputs)
 
 
 def not_full(shop: Shop) -> list[str]:
@@ -142,7 +147,7 @@ def test_what_a_failed_up_has_changed_was_not_there_before(shop: Shop) -> None:
     with long_transaction(shop, "t2"):
         managed.failure(managed.up)
     assert not_full(shop) == ["t2"]
-    assert kept(shop) == [{"public.t1": "DEFAULT", "public.t3": "DEFAULT"}]
+    assert kept(shop) == [{"shop": {"public.t1": "DEFAULT", "public.t3": "DEFAULT"}}]
     managed.up()
     assert not_full(shop) == kept(shop) == []
     shop.run("CREATE TABLE public.t5 (id int PRIMARY KEY)", "CREATE TABLE public.t6 (id int)")
@@ -151,6 +156,40 @@ def test_what_a_failed_up_has_changed_was_not_there_before(shop: Shop) -> None:
     managed.destroy()
     assert not_full(shop) == ["t1", "t2", "t3", "t5", "t6"]
     assert kept(shop) == []
+
+
+def test_another_stacks_record_stays_until_that_one_gets_through(shop: Shop) -> None:
+    managed = full(shop, 4)
+    managed.program["captures"] = [{"tables": ["public.t1", "public.t2"]}]
+    other = identity(shop, [{"tables": ["public.t3", "public.t4"]}], "another")
+    with long_transaction(shop, "t2", "t4"):
+        managed.failure(managed.up)
+        other.failure(other.up)
+    record = {"shop": {"public.t1": "DEFAULT"}, "another": {"public.t3": "DEFAULT"}}
+    assert kept(shop) == [record]
+    other.up()
+    assert not_full(shop) == ["t2"]
+    assert kept(shop) == [{"shop": record["shop"]}]
+    other.destroy()
+    assert not_full(shop) == ["t2", "t3", "t4"]
+    managed.up()
+    assert kept(shop) == []
+    managed.destroy()
+    assert not_full(shop) == ["t1", "t2", "t3", "t4"]
+
+
+def test_record_of_an_earlier_version_is_taken_over(shop: Shop) -> None:
+    managed = full(shop, 2)
+    shop.run(
+        "ALTER TABLE public.t1 REPLICA IDENTITY FULL",
+        "CREATE PUBLICATION azure_postgres_cdc_former_identities",
+        "COMMENT ON PUBLICATION azure_postgres_cdc_former_identities"
+        """ IS '{"public.t1": "DEFAULT"}'""",
+    )
+    managed.up()
+    assert kept(shop) == []
+    managed.destroy()
+    assert not_full(shop) == ["t1", "t2"]
 
 
 def test_table_that_is_not_asked_for_after_a_failed_up(shop: Shop) -> None:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from azure_postgres_cdc.database import ledger
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
+from azure_postgres_cdc.database.ledger import Ledger
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
 
 if TYPE_CHECKING:
@@ -337,6 +339,23 @@ def test_signal_table_in_an_oddly_named_schema(shop: Shop) -> None:
     table = '"Odd ""Schema""".streamkap_signal'
     assert shop.privileges(table) == shop.privileges(table, '"App B"') == WRITER
     assert signal.refresh() == []
+
+
+@pytest.mark.usefixtures("superuser")
+@pytest.mark.parametrize("target", ["ALL TABLES", "TABLES IN SCHEMA streamkap"])
+def test_another_stack_s_publication_of_all_tables_holds_it(
+    shop: Shop, signal: Managed, capfd: pytest.CaptureFixture[str], target: str
+) -> None:
+    signal.up()
+    shop.run(f"CREATE PUBLICATION other_pub FOR {target}")
+    with shop.server.connect(shop.name) as connection:
+        ledger.write(connection, "other_pub", Ledger(stack="project/other"))
+    signal.destroy()
+    assert "stays: publication other_pub holds it, so" in capfd.readouterr().err
+    signal.up()
+    shop.run("COMMENT ON PUBLICATION other_pub IS 'of some other tool'")
+    signal.destroy()
+    assert shop.value("SELECT to_regclass(%s)", SIGNAL) is None
 
 
 def test_table_that_another_stack_s_connector_uses_stays_for_it(

@@ -185,6 +185,24 @@ def test_temporary_slot_is_refused(shop: Shop, managed: Managed, name: str) -> N
     assert managed.up() == []
 
 
+def test_slot_with_two_phase_is_refused(shop: Shop, managed: Managed, name: str) -> None:
+    """It sends what protocol 1 has no messages for, though nobody has asked for it."""
+    shop.run(f"SELECT pg_create_logical_replication_slot('{name}', 'pgoutput', false, true)")
+    shop.run("BEGIN; INSERT INTO public.orders VALUES (1); PREPARE TRANSACTION 'one'")
+    shop.run("COMMIT PREPARED 'one'")
+    messages = shop.value(
+        "SELECT string_agg(chr(get_byte(data, 0)), '') FROM pg_logical_slot_peek_binary_changes"
+        f"('{name}', NULL, NULL, 'proto_version', '1', 'publication_names', 'streamkap_pub')"
+    )
+    assert messages == "bRIPK"  # and not BRIC
+    assert f"found a two-phase logical slot of plug-in pgoutput on database {shop.name}" in (
+        managed.refusal()
+    )
+    shop.run(f"SELECT pg_drop_replication_slot('{name}')")
+    managed.up()
+    assert managed.up() == []
+
+
 # Limits
 
 

@@ -104,6 +104,22 @@ def test_slot_that_vanished_with_its_record_is_refused_too(
     assert GONE in managed.refusal()
 
 
+@pytest.mark.full
+def test_slot_that_was_idle_for_too_long(shop: Shop, managed: Managed) -> None:
+    if shop.server.major < 18:
+        pytest.skip("idle_replication_slot_timeout came with PostgreSQL 18")
+    managed.up()
+    shop.run("ALTER SYSTEM SET idle_replication_slot_timeout = '1s'", superuser=True)
+    try:
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+        time.sleep(2)
+        shop.run("CHECKPOINT", superuser=True)
+    finally:
+        shop.run("ALTER SYSTEM RESET idle_replication_slot_timeout", superuser=True)
+        shop.run("SELECT pg_reload_conf()", superuser=True)
+    assert_refused_everywhere(shop, managed, "was invalidated by PostgreSQL (idle_timeout)")
+
+
 def test_slot_that_postgresql_invalidated_is_replaced_once_acknowledged(
     shop: Shop, managed: Managed, name: str
 ) -> None:

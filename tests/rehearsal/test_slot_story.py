@@ -51,6 +51,53 @@ def test_slot_that_was_made_again_stops_everything_until_it_is_acknowledged() ->
         assert again.changed == 0, again.text
 
 
+def test_up_without_a_preview_changes_nothing_once_the_slot_is_lost() -> None:
+    """Grants, own tables, identities and the publication come before the slot that refuses."""
+    with Rehearsal(PROJECT, "local", settings=STACK) as rehearsal:
+        execute(
+            rehearsal,
+            "CREATE TABLE public.orders (id int PRIMARY KEY)",
+            "CREATE TABLE public.items (id int PRIMARY KEY)",
+        )
+        rehearsal.engine.up("--skip-preview", capture=True)
+        last, before = position(rehearsal), what_is_there(rehearsal)
+        execute(rehearsal, f"SELECT pg_drop_replication_slot('{SLOT}')")
+
+        more = DATABASE | {
+            "capture": {"schemas": ["public"]},
+            "replicaIdentityFull": True,
+            "heartbeat": True,
+            "grants": {"create": False},
+            "publish": ["insert", "update"],
+        }
+        rehearsal.engine.set_config("databases", [more])
+        outcome = rehearsal.engine.up("--skip-preview", capture=True, check=False)
+        assert outcome.returncode != 0
+        assert f"replication slot {SLOT} of database shop has vanished" in outcome.text
+        assert f"set acknowledgeLostSlot: {last} for this database, once" in outcome.text
+        assert what_is_there(rehearsal) == before
+
+        rehearsal.engine.set_config("databases", [more | {"acknowledgeLostSlot": last}])
+        rehearsal.engine.up("--skip-preview", capture=True)
+        assert what_is_there(rehearsal) != before
+
+
+def what_is_there(rehearsal: Rehearsal) -> list[tuple[Any, ...]]:
+    """Tables with their identities and grants, publications with what they hold and say."""
+    with rehearsal.postgres.superuser("shop") as connection:
+        return [
+            *connection.execute(
+                "SELECT oid::regclass::text, relreplident, relacl::text FROM pg_class"
+                " WHERE relkind = 'r' AND oid >= 16384 ORDER BY 1"
+            ),
+            *connection.execute("SELECT nspname, nspacl::text FROM pg_namespace ORDER BY 1"),
+            *connection.execute(
+                "SELECT to_jsonb(p), obj_description(oid, 'pg_publication') FROM pg_publication p"
+            ),
+            *connection.execute("SELECT to_jsonb(t) FROM pg_publication_tables t ORDER BY 1"),
+        ]
+
+
 def execute(rehearsal: Rehearsal, *statements: str) -> None:
     with rehearsal.postgres.connect("shop") as connection:
         for statement in statements:

@@ -82,12 +82,12 @@ class Attached(NamedTuple):
 def find(
     connection: Connection, publication: str, captured: Collection[TableName]
 ) -> list[Attached] | None:
-    """Every one below a captured table; None where no captured table is partitioned."""
+    """Every one below a captured table; None where the server is too old to tell."""
     if not capabilities.has("pg_partition_root", connection.info.server_version):
         return None
     roots = {TableName(*row) for row in rows(connection, _ROOTS)}.intersection(captured)
     if not roots:
-        return None
+        return []
     found = rows(connection, _ATTACHED, publication, *tables.columns(roots))
     return [Attached(key, TableName(schema, name), *rest) for key, schema, name, *rest in found]
 

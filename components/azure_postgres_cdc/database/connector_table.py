@@ -8,7 +8,7 @@ from typing import ClassVar
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import ledger, tables
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -24,8 +24,9 @@ from azure_postgres_cdc.database.membership import (
     statement_for,
     within_reach,
 )
+from azure_postgres_cdc.database.slot_guard import ConnectorSlot, GuardedProvider, guarded
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, warn
+from azure_postgres_cdc.dynamic import Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -57,11 +58,16 @@ WHERE n.nspname = %s AND c.relname = %s
 GROUP BY 1 HAVING array_agg(acl.privilege_type) @> %s::text[]
 """
 
-# Only by its own name: FOR ALL TABLES says nothing of whom the table is for.
+# By its own name, or with every other table where a stack has its record: any other FOR ALL TABLES
+# says nothing of whom the table is for.
 _PUBLISHED_BY = """
-SELECT p.pubname FROM pg_publication p JOIN pg_publication_rel r ON r.prpubid = p.oid
-JOIN pg_class c ON c.oid = r.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-WHERE n.nspname = %s AND c.relname = %s ORDER BY 1
+SELECT p.pubname FROM pg_publication_tables t JOIN pg_publication p ON p.pubname = t.pubname
+WHERE t.schemaname = %s AND t.tablename = %s
+  AND (strpos(obj_description(p.oid, 'pg_publication'), %s) > 0 OR EXISTS (
+    SELECT FROM pg_publication_rel r JOIN pg_class c ON c.oid = r.prrelid
+    JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.prpubid = p.oid AND (n.nspname, c.relname) = (t.schemaname, t.tablename)))
+ORDER BY 1
 """
 _SCHEMA_OWNER = "SELECT {owner} FROM pg_namespace n WHERE n.nspname = %s"
 
@@ -71,7 +77,7 @@ _Granted = tuple[str, str, TableName]
 """Privileges, the kind of what they are on, and its name."""
 
 
-class ConnectorTableProvider(CdcProvider):
+class ConnectorTableProvider(GuardedProvider):
     """Creates a table of the connector's, with its grants, through psycopg."""
 
     identity = ("database", "schema")
@@ -141,7 +147,7 @@ class ConnectorTableProvider(CdcProvider):
             if not rows(connection, _OWNER_AND_KIND, name.schema, name.name):
                 return
             # This connector's holds it no longer by now. The other one may be another stack's.
-            users = rows(connection, _PUBLISHED_BY, name.schema, name.name)
+            users = rows(connection, _PUBLISHED_BY, name.schema, name.name, ledger.MARK)
             if users:
                 held_by = f"publication {listed(map(quoted, users))} holds it"
                 where = f"of database {props['database']}"
@@ -243,6 +249,7 @@ class ConnectorTable(Resource):
         opts: pulumi.ResourceOptions | None = None,
         *,
         drop_with_rows: bool = True,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
@@ -250,6 +257,7 @@ class ConnectorTable(Resource):
             "schema": schema,
             "roles": sorted(roles),
             "dropWithRows": drop_with_rows,
+            **guarded(slots),
         }
         super().__init__(self.provider(), resource_name, props, opts)
 

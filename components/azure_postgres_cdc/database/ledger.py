@@ -15,9 +15,12 @@ from typing import Any
 
 from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting, lsn
+from azure_postgres_cdc.database.publication_mark import Mark
 from azure_postgres_cdc.driver import sql
 
-_MARK = "azure-postgres-cdc: "
+MARK = "azure-postgres-cdc: "
+"""What a publication's record begins with, in its comment."""
+
 _COMMENTS = """
 SELECT pubname, obj_description(oid, 'pg_publication') FROM pg_publication
 WHERE obj_description(oid, 'pg_publication') IS NOT NULL ORDER BY 1
@@ -59,6 +62,8 @@ class Ledger:
     """The database's name when it was written: a renamed or copied one takes the record along."""
     acknowledged: str = ""
     """The position by which a doubt was acknowledged last: good for that doubt, and no other."""
+    left: Mark | None = None
+    """The publication as the last `up` that has altered it left it."""
 
 
 def read(connection: Connection, publication: str) -> Ledger:
@@ -85,12 +90,13 @@ def write(connection: Connection, publication: str, ledger: Ledger, *, mark: boo
 
 
 def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
-    """As `write`, but for what needs a snapshot: `up` may have added to it since that was read."""
+    """As `write`, but for what the publication's own resource writes, maybe since that was read."""
     with connection.transaction():
         lock(connection)
         comments = dict(rows(connection, _COMMENTS))
-        needs = parsed(comments.get(publication, "")).needs_snapshot
-        _write(connection, publication, replace(ledger, needs_snapshot=needs), comments)
+        now = parsed(comments.get(publication, ""))
+        kept = replace(ledger, needs_snapshot=now.needs_snapshot, left=now.left)
+        _write(connection, publication, kept, comments)
 
 
 def lock(connection: Connection) -> None:
@@ -126,13 +132,13 @@ def text_of(ledger: Ledger, comment: str, *, mark: bool = False) -> str:
     """A comment with this record in it."""
     lines = list(_foreign(comment))
     if mark or ledger != Ledger():
-        lines.append(_MARK + json.dumps(_values(ledger), separators=(",", ":")))
+        lines.append(MARK + json.dumps(_values(ledger), separators=(",", ":")))
     return "\n".join(lines)
 
 
 def _foreign(comment: str) -> Iterator[str]:
     """What somebody else has written into the comment."""
-    return (line for line in comment.splitlines() if not line.startswith(_MARK))
+    return (line for line in comment.splitlines() if not line.startswith(MARK))
 
 
 def _values(ledger: Ledger) -> dict[str, Any]:
@@ -143,6 +149,7 @@ def _values(ledger: Ledger) -> dict[str, Any]:
         "stack": ledger.stack,
         "database": ledger.database,
         "acknowledged": ledger.acknowledged,
+        "left": ledger.left,
     }
     return {key: value for key, value in found.items() if value}
 
@@ -150,9 +157,9 @@ def _values(ledger: Ledger) -> dict[str, Any]:
 def parsed(comment: str) -> Ledger:
     """The record in a comment; an empty one where there is none."""
     for line in comment.splitlines():
-        if line.startswith(_MARK):
+        if line.startswith(MARK):
             try:
-                found = json.loads(line.removeprefix(_MARK))
+                found = json.loads(line.removeprefix(MARK))
                 return Ledger(
                     last=Sighting.of(found["last"]) if "last" in found else None,
                     doubt=Doubt.of(found["doubt"]) if "doubt" in found else None,
@@ -163,6 +170,7 @@ def parsed(comment: str) -> Ledger:
                     stack=str(found.get("stack", "")),
                     database=str(found.get("database", "")),
                     acknowledged=str(found.get("acknowledged", "")),
+                    left=Mark(*map(int, found["left"])) if "left" in found else None,
                 )
             except (ValueError, TypeError, AttributeError):
                 break  # somebody has edited it: what it said is not known any more

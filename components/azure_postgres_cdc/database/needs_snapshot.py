@@ -27,7 +27,6 @@ from azure_postgres_cdc.database.snapshot_signal import (
     keyless,
     needs_quotes,
 )
-from azure_postgres_cdc.database.tables import columns
 from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import SIGNAL_TABLE, TableName, listed, quoted
@@ -54,14 +53,6 @@ WHERE s.slot_name = %s AND s.database = current_database()
 _COUNTED = """
 coalesce((SELECT total_txns > 0 FROM pg_stat_replication_slots t
           WHERE t.slot_name = s.slot_name), false)
-"""
-_ATTACHED = """
-SELECT DISTINCT n.nspname, r.relname
-FROM unnest(%s::text[], %s::text[]) AS published(schema, name)
-JOIN pg_namespace m ON m.nspname = published.schema
-JOIN pg_class c ON c.relnamespace = m.oid AND c.relname = published.name AND c.relispartition
-JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace n ON n.oid = r.relnamespace
-WHERE EXISTS (SELECT FROM pg_partition_tree(c.oid) t WHERE pg_relation_size(t.relid) > 0)
 """
 _GENERATED = """
 SELECT DISTINCT n.nspname, c.relname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
@@ -104,22 +95,12 @@ def _is_widened(table: TableName, found: Definition, wanted: Definition) -> bool
     return bool(more_columns) or bool(row_filter and row_filter != wanted.filters.get(table))
 
 
-def newly_complete(
-    connection: Connection, known: Definition, found: Definition, wanted: Definition
-) -> set[TableName]:
-    """Published tables that have more in them from now on than their changes have told.
-
-    Roots to which a table was attached whose rows arrived under its own name; and tables whose
-    generated columns begin to be published.
-    """
-    new: set[TableName] = set()
-    left = known.tables & found.tables - wanted.tables
-    if left and capabilities.has("pg_partition_root", connection.info.server_version):
-        new.update(TableName(*row) for row in rows(connection, _ATTACHED, *columns(left)))
-    if wanted.generated_columns != "none" and found.generated_columns == "none":
-        generated = {TableName(*row) for row in rows(connection, _GENERATED)}
-        new |= generated.difference(wanted.columns)
-    return {table for table in new if table in wanted}
+def newly_complete(connection: Connection, found: Definition, wanted: Definition) -> set[TableName]:
+    """Published tables whose generated columns begin to be published."""
+    if wanted.generated_columns == "none" or found.generated_columns != "none":
+        return set()
+    generated = {TableName(*row) for row in rows(connection, _GENERATED)}
+    return {table for table in generated.difference(wanted.columns) if table in wanted}
 
 
 def unseen_by_slot(

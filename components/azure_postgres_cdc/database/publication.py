@@ -9,7 +9,7 @@ from dataclasses import replace as with_changes
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import ledger, needs_snapshot, tables
+from azure_postgres_cdc.database import ledger, needs_snapshot, publication_mark, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -32,14 +32,20 @@ from azure_postgres_cdc.database.publication_plan import planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
 from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
+from azure_postgres_cdc.database.slot_guard import (
+    GUARDED,
+    ConnectorSlot,
+    GuardedProvider,
+    guarded,
+)
 from azure_postgres_cdc.driver import sql
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack
+from azure_postgres_cdc.dynamic import Props, pack
 from azure_postgres_cdc.errors import CdcError, explained
 from azure_postgres_cdc.names import TableName, quoted
 from azure_postgres_cdc.publication_options import PublicationOptions
 
 
-class PublicationProvider(CdcProvider):
+class PublicationProvider(GuardedProvider):
     """Creates a publication and changes it in place, through psycopg."""
 
     identity = ("database", "name")
@@ -48,9 +54,9 @@ class PublicationProvider(CdcProvider):
         *("alsoFull", "alsoIndexes"),
         *("tables", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
-        *("toSnapshot", "needsSnapshot", "attached"),
+        *("toSnapshot", "needsSnapshot", "attached", "tableOids"),
     )
-    only_looked_at = ("attached",)
+    only_looked_at = ("attached", "tableOids", GUARDED)
 
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news
@@ -64,19 +70,19 @@ class PublicationProvider(CdcProvider):
             connect(props["connection"], props["database"]) as connection,
             _explained(f"cannot create publication {quoted(name)}", wanted),
         ):
+            ledger.lock(connection)
             found = find(connection, name)
             captured = _captured(connection, props)
             filters = by_table(props["rowFilters"])
             with acting_for(connection, _owners(connection, props, captured)):
                 if found is None:
                     connection.execute(create_statement(name, wanted, filters))
-                    _recorded(connection, props)
                 else:
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
                 _make_readable(connection, props["role"], captured)
-            needs = ledger.read(connection, name).needs_snapshot
+                needs = _recorded(connection, props)
         return props | {"needsSnapshot": needs}
 
     def change(self, olds: Props, news: Props) -> Props:
@@ -85,8 +91,7 @@ class PublicationProvider(CdcProvider):
             connect(news["connection"], news["database"]) as connection,
             _explained(f"cannot change publication {quoted(name)}", wanted),
         ):
-            if news["toSnapshot"]:
-                ledger.lock(connection)
+            ledger.lock(connection)
             found = find(connection, name)
             if found is None:
                 raise CdcError(vanished(connection, news))
@@ -153,8 +158,11 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
         also_full: Sequence[CaptureArgs] = (),
         also_indexes: Mapping[str, str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
-        """`also_full` and `also_indexes`: identities for the database's other connectors."""
+        """`also_full` and `also_indexes`: identities for the database's other connectors. `slots`:
+        of all of them."""
         props = {
             "connection": connection_props(connection),
             "database": database,
@@ -167,6 +175,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "allowWithoutIdentity": pack(sorted(set(allow_without_identity))),
             "slot": slot,
             **_option_props(options or PublicationOptions()),
+            **guarded(slots),
             "tables": None,  # an output: what is published now
         }
         for key in ("columns", "rowFilters"):
@@ -218,15 +227,21 @@ def _make_readable(connection: Connection, role: str, captured: Collection[Table
 
 
 def _recorded(connection: Connection, props: Props) -> dict[str, int]:
-    """Keep what needs a snapshot, in the transaction that makes it so."""
+    """Keep what needs a snapshot, and how the publication is left, in the transaction that makes
+    it so."""
     name, needed = props["name"], props.get("toSnapshot", ())
     before = ledger.read(connection, name)
     (transaction,) = rows(connection, "SELECT txid_current()") if needed else (0,)
     again = before.needs_snapshot if needed else {}
     signals = needs_snapshot.read_signals(connection, parsed(props["ownTables"]), again)
     needs = needs_snapshot.recorded_from(before.needs_snapshot, needed, transaction, signals)
-    if needs != before.needs_snapshot:
-        ledger.write(connection, name, with_changes(before, needs_snapshot=needs))
+    left = publication_mark.find(connection, name)
+    after = with_changes(before, needs_snapshot=needs, left=left)
+    # One that is somebody else's, and fits, was not altered, and need not be writable.
+    if needs != before.needs_snapshot or (
+        left != before.left and ledger.may_write(connection, name)
+    ):
+        ledger.write(connection, name, after)
     return needs
 
 

@@ -10,6 +10,8 @@ from azure_postgres_cdc.database import (
     attached_partitions,
     ledger,
     needs_snapshot,
+    newcomers,
+    publication_mark,
     publication_report,
     slot_catalog,
     tables,
@@ -58,6 +60,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)
+    news |= _oids(connection, news, wanted, captured)
     check_kind(connection, news["name"], found, wanted)
     _check_writes(connection, news, wanted, captured)
     lines = publication_report.unpublished(connection, news["name"], _capture(news), found, wanted)
@@ -71,6 +74,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
         }
     for line in lines:
         note(line)
+    warn(publication_report.heirs_left_out(connection, wanted))
     return news | done
 
 
@@ -212,7 +216,9 @@ def _unknown(
     if found != wanted:
         _check_owner(connection, name)
     announce(news, found, wanted)
-    return sorted(ledger.read(connection, name).needs_snapshot)
+    kept = ledger.read(connection, name)
+    altered = _altered(connection, name, kept.left, captured)
+    return sorted({*kept.needs_snapshot, *map(str, altered)})
 
 
 def _to_do(
@@ -232,12 +238,18 @@ def _to_do(
         new = set(captured)
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
-        new |= needs_snapshot.newly_complete(connection, known, found, wanted)
+        new |= needs_snapshot.newly_complete(connection, found, wanted)
         warn(publication_report.dropped(connection, name, found, wanted))
+    warn(publication_report.narrowed(name, found, wanted))
+    kept = ledger.read(connection, name)
+    altered = _altered(connection, name, kept.left, captured)
+    came = _newcomers(connection, olds, news, found)
+    new |= altered | came
+    warn(publication_report.gone(connection, olds.get("tables", ()), news["tables"], found))
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen)
-    recorded = ledger.read(connection, name).needs_snapshot
+    recorded = kept.needs_snapshot
     since = recorded | {name: max(at, recorded.get(name, 0)) for name, at in brought.items()}
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), since)
     open_needs = needs_snapshot.still_needed(since, new, captured, signals)
@@ -251,9 +263,60 @@ def _to_do(
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
     # Recorded anew, if it is already: an earlier signal does not settle what was attached since.
     repair |= brought.keys() & set(texts(needed))
+    repair |= set(texts(altered | came))
     return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **_attached(attached)}
 
 
+def _altered(
+    connection: Connection,
+    name: str,
+    left: publication_mark.Mark | None,
+    captured: Collection[TableName],
+) -> set[TableName]:
+    """What somebody has altered since the last `up` and altered back."""
+    now = publication_mark.find(connection, name)
+    altered = publication_mark.altered(connection, left, now, captured)
+    if altered:
+        warn(
+            [
+                f"publication {quoted(name)} was altered by somebody since the last up: what was "
+                f"changed in {listed(sorted(altered))} meanwhile may be lost"
+            ]
+        )
+    return altered
+
+
+def _oids(
+    connection: Connection, news: Props, wanted: Definition, captured: Collection[TableName]
+) -> Props:
+    """Whom the names belong to, beside `tables`: only of what is published with its schema."""
+    if not wanted.all_tables and not wanted.schemas:
+        return {}
+    found = {str(table): oid for table, oid in newcomers.oids(connection, captured).items()}
+    return {"tableOids": [found.get(name, 0) for name in news["tables"]]}
+
+
+def _newcomers(
+    connection: Connection, olds: Props, news: Props, found: Definition
+) -> set[TableName]:
+    """What has come into a publication of whole schemas, and was published by it at once."""
+    if "tableOids" not in olds or "tableOids" not in news:
+        return set()
+    if all(olds[key] == news[key] for key in ("tables", "tableOids")):
+        return set()
+    now = {
+        table: oid
+        for table, oid in _by_name(news).items()
+        if table in found and table not in found.tables
+    }
+    return newcomers.with_rows_from_before(connection, _by_name(olds), now)
+
+
+def _by_name(props: Props) -> dict[TableName, int]:
+    numbered = zip(props["tables"], props["tableOids"], strict=True)
+    return {TableName.parse(name): int(oid) for name, oid in numbered if oid}
+
+
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:
-    """What the next `up` has to know: nothing where no captured table is partitioned."""
+    """What the next `up` has to know; nothing where the server is too old to tell."""
     return {} if found is None else {"attached": [item.key for item in found]}

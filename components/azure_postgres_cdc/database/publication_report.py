@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from typing import Any
 
 from azure_postgres_cdc import acknowledge, capabilities
@@ -17,6 +17,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     Definition,
 )
 from azure_postgres_cdc.names import CONNECTORS_TABLES, TableName, listed, quoted
+from azure_postgres_cdc.publication_options import CHANGES
 
 # Those that are listed in the publication, and stay in it, need not travel.
 _CANDIDATES = """
@@ -87,6 +88,21 @@ def unpublished(
         yield f"not in publication {quoted(name)}, though in a captured schema: {listed(missing)}"
 
 
+def heirs_left_out(connection: Connection, published: Container[TableName]) -> Iterator[str]:
+    """At most one line: tables whose rows a snapshot of a published one reads, unfollowed."""
+    left_out = [
+        f"{heir} (from {ancestor})"
+        for heir, ancestor in tables.heirs(connection)
+        if ancestor in published and heir not in published
+    ]
+    if left_out:
+        yield (
+            f"tables that inherit from a published one are not published: {listed(left_out)}: a "
+            "snapshot of that one reads their rows, and their changes never arrive. Remedy: "
+            "capture them too"
+        )
+
+
 def dropped(
     connection: Connection, name: str, found: Definition, wanted: Definition
 ) -> Iterator[str]:
@@ -103,6 +119,76 @@ def dropped(
             f"publication {quoted(name)} no longer takes new tables of schema {listed(schemas)} by "
             "itself"
         )
+
+
+def gone(
+    connection: Connection, before: Sequence[str], now: Sequence[str], found: Definition
+) -> Iterator[str]:
+    """At most one line: what was published at the last `up`, and is not there under its name.
+
+    What is taken out of the publication now is `dropped`.
+    """
+    if before == now:
+        return
+    names = {TableName.parse(name) for name in set(before).difference(now)} - found.tables
+    if names:  # one that became a partition goes on as its root
+        names -= set(tables.with_partitions(connection, map(TableName.parse, now)))
+    if names:
+        yield (
+            f"{listed(sorted(names))}, published until the last up, is not any more: dropped, "
+            "renamed, moved, made unlogged, or its schema is not captured any more"
+        )
+
+
+def narrowed(name: str, found: Definition, wanted: Definition) -> Iterator[str]:
+    """What is no longer published of tables that stay, and what was not published for a while."""
+    publication = f"publication {quoted(name)}"
+    less, more = set(found.publish) - set(wanted.publish), set(wanted.publish) - set(found.publish)
+    if less:
+        yield (
+            f"{publication} no longer publishes {_kinds(less)}: from now on they are lost to the "
+            "connector, of every table"
+        )
+    missed = more & {"delete", "truncate"}
+    if missed:
+        yield (
+            f"{publication} publishes {_kinds(missed)} again: rows that went meanwhile are still "
+            "in the destination, and no snapshot takes them away. Remedy: empty the destination's "
+            "tables before their snapshot"
+        )
+    stay = sorted(found.tables & wanted.tables)
+    filtered = [
+        table for table in stay if wanted.filters.get(table) not in (None, found.filters.get(table))
+    ]
+    if filtered:
+        yield (
+            f"{publication} has another row filter for {listed(filtered)}: what it leaves out is "
+            "not captured from now on, and stays in the destination as it is"
+        )
+    columns = [
+        f"{table} ({listed(left)})" for table in stay if (left := _left_out(table, found, wanted))
+    ]
+    if columns:
+        yield (
+            f"{publication} no longer publishes columns of {listed(columns)}: from now on their "
+            "values are lost to the connector"
+        )
+    if found.generated_columns != "none" and wanted.generated_columns == "none":
+        yield f"{publication} no longer publishes generated columns"
+
+
+def _left_out(table: TableName, found: Definition, wanted: Definition) -> list[str]:
+    """The columns that leave; of a table that had no list, those that stay are told."""
+    columns = wanted.columns.get(table)
+    if columns is None:
+        return []
+    if table not in found.columns:
+        return [f"all but {listed(columns)}"]
+    return sorted(set(found.columns[table]).difference(columns))
+
+
+def _kinds(kinds: Collection[str]) -> str:
+    return ", ".join(kind.upper() for kind in CHANGES if kind in kinds)
 
 
 def unneeded_words(

@@ -27,7 +27,13 @@ from azure_postgres_cdc.database.identity_audit import restorable
 from azure_postgres_cdc.database.identity_change import identities, set_identities
 from azure_postgres_cdc.database.identity_conflicts import conflicts
 from azure_postgres_cdc.database.membership import statements_for
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.database.slot_guard import (
+    GUARDED,
+    ConnectorSlot,
+    GuardedProvider,
+    guarded,
+)
+from azure_postgres_cdc.dynamic import Props, pack, warn
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import TableName, listed
 
@@ -38,11 +44,12 @@ WHERE c.relreplident = %s
 """
 
 
-class ReplicaIdentityProvider(CdcProvider):
+class ReplicaIdentityProvider(GuardedProvider):
     """Sets identities that are not set, and remembers what was there before."""
 
     identity = ("database",)
     packed = ("captures", "indexes", "identities", "before", "toSet")
+    only_looked_at = (GUARDED, "owner")
     unsettled = ("toSet",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
@@ -62,13 +69,14 @@ class ReplicaIdentityProvider(CdcProvider):
         wanted = news["identities"]
         with connect(news["connection"], news["database"], autocommit=True) as connection:
             known = olds["before"]
-            before = former_identities.read(connection) | known
+            owner = news.get("owner", "")
+            before = former_identities.read(connection, owner) | known
             found = identities(connection, [*wanted, *before])
             before = olds["before"] = found | before
             former = {name: before[name] for name in found if name not in wanted}
             back = restorable(connection, former)
             new = {name: before[name] for name in found if name not in known}
-            _set(connection, wanted | back, found, new)
+            _set(connection, owner, wanted | back, found, new)
         _warn_of_kept(former, back)
         kept = {name: before[name] for name in found if name not in back}
         return olds | news | {"before": kept, "toSet": []}
@@ -83,11 +91,12 @@ class ReplicaIdentityProvider(CdcProvider):
     def remove(self, props: Props) -> None:
         """Each table has its former identity again, where it could be updated with it."""
         with connect(props["connection"], props["database"], autocommit=True) as connection:
-            before = former_identities.read(connection) | props["before"]
+            owner = props.get("owner", "")
+            before = former_identities.read(connection, owner) | props["before"]
             found = identities(connection, before)
             former = {name: before[name] for name in found}
             back = restorable(connection, former)
-            _set(connection, back, found, {})
+            _set(connection, owner, back, found, {})
         _warn_of_kept(former, back)
 
 
@@ -108,6 +117,8 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
         indexes: Mapping[str, str],
         own_tables: Sequence[TableName] = (),
         opts: pulumi.ResourceOptions | None = None,
+        *,
+        slots: Sequence[ConnectorSlot] = (),
     ) -> None:
         props = {
             "connection": connection_props(connection),
@@ -115,23 +126,26 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
             "captures": pack(list(captures)),
             "indexes": pack(dict(sorted(indexes.items()))),
             "ownTables": [str(table) for table in own_tables],
+            "owner": f"{pulumi.get_project()}/{pulumi.get_stack()}/{resource_name}",
+            **guarded(slots),
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)
 
 
 def _set(
     connection: Connection,
+    owner: str,
     wanted: Mapping[str, str],
     found: Mapping[str, str],
     new: Mapping[str, str],
 ) -> None:
     """Give each table its identity; what it had is written down until that is done.
 
-    `new`: what those had of which the state knows nothing yet.
+    `owner`: who is about to; `new`: what those had of which the state knows nothing yet.
     """
     different = _differing(wanted, found)
     former = {name: new[name] for name in different if name in new}
-    with former_identities.kept(connection, former):
+    with former_identities.kept(connection, owner, former):
         set_identities(connection, different)
 
 

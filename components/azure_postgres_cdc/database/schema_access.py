@@ -28,8 +28,14 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.membership import statement_for, within_reach
 from azure_postgres_cdc.database.privileges import CONNECT, Access
 from azure_postgres_cdc.database.row_security import hidden_tables
+from azure_postgres_cdc.database.slot_guard import (
+    GUARDED,
+    ConnectorSlot,
+    GuardedProvider,
+    guarded,
+)
 from azure_postgres_cdc.database.table_owners import check_owners, check_read_only
-from azure_postgres_cdc.dynamic import CdcProvider, Props, pack, warn
+from azure_postgres_cdc.dynamic import Props, pack, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import TableName, listed, quoted
 
@@ -69,12 +75,12 @@ class RoleAccess:
     """Whether one of its connectors takes read-only snapshots, which old servers have not."""
 
 
-class SchemaAccessProvider(CdcProvider):
+class SchemaAccessProvider(GuardedProvider):
     """Grants what is lacking, revokes what is no longer wanted, through psycopg."""
 
     identity = ("database", "role")
     packed = ("captures", "tables")
-    only_looked_at = ("captures", "slots", "acknowledge")
+    only_looked_at = ("captures", "slots", "acknowledge", GUARDED)
     unsettled = ("lacking",)
 
     def resolve(self, olds: Props, news: Props) -> Props:
@@ -164,7 +170,7 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
         access: RoleAccess,
         opts: pulumi.ResourceOptions | None = None,
         *,
-        slots: Sequence[str] = (),
+        slots: Sequence[ConnectorSlot] = (),
         acknowledge: Sequence[str] = (),
     ) -> None:
         props = {
@@ -183,7 +189,8 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
             "create": access.create,
             "tableGrants": access.table_grants,
             "users": sorted(access.users),
-            **renaming.props(slots, acknowledge),
+            **renaming.props([slot.name for slot in slots], acknowledge),
+            **guarded(slots),
         }
         super().__init__(SchemaAccessProvider(), resource_name, props, opts)
 

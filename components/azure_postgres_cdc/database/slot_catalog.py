@@ -32,7 +32,8 @@ SELECT slot_type, plugin::text, database::text, active, active_pid,
        extract(epoch FROM
            clock_timestamp() - (to_jsonb(s) ->> 'inactive_since')::timestamptz)::bigint,
        server.wal::text,
-       (to_jsonb(s) ->> 'safe_wal_size')::bigint, temporary
+       (to_jsonb(s) ->> 'safe_wal_size')::bigint, temporary,
+       coalesce((to_jsonb(s) ->> 'two_phase')::boolean, false)
 FROM pg_replication_slots s, server WHERE slot_name = %s
 """
 _SERVER = """
@@ -82,6 +83,9 @@ class Slot:
     Azure, and before PostgreSQL 13."""
     temporary: bool = False
     """It goes with the session that has made it."""
+    two_phase: bool = False
+    """It sends prepared transactions when they are prepared, in messages that the protocol which
+    Debezium speaks does not have."""
 
     @property
     def retained_bytes(self) -> int:
@@ -90,13 +94,15 @@ class Slot:
 
     def fits(self, database: str) -> bool:
         """Whether the connector of a database can use it."""
-        kind = "logical", PLUGIN, database, False
-        return (self.type, self.plugin, self.database, self.temporary) == kind
+        kind = "logical", PLUGIN, database
+        is_another = self.temporary or self.two_phase
+        return (self.type, self.plugin, self.database) == kind and not is_another
 
     @property
     def kind(self) -> str:
         """What it is, for a person."""
-        return f"temporary {self.type}" if self.temporary else self.type
+        words = ["temporary"] * self.temporary + ["two-phase"] * self.two_phase
+        return " ".join([*words, self.type])
 
 
 def find(connection: Connection, name: str) -> Slot | None:

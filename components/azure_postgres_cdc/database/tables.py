@@ -53,6 +53,17 @@ WHERE n.nspname = ANY(%s) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
     SELECT FROM pg_depend d
     WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e'))
 """
+# A query of a table shows the rows of those that inherit from it, at any depth.
+_HEIRS = """
+WITH RECURSIVE heir(oid, ancestor) AS (
+    SELECT i.inhrelid, i.inhparent FROM pg_inherits i
+    JOIN pg_class c ON c.oid = i.inhrelid AND c.relkind IN ('r', 'f') AND NOT c.relispartition
+    UNION SELECT heir.oid, i.inhparent FROM heir JOIN pg_inherits i ON i.inhrelid = heir.ancestor)
+SELECT n.nspname, c.relname, o.nspname, a.relname FROM heir
+JOIN pg_class c ON c.oid = heir.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class a ON a.oid = heir.ancestor JOIN pg_namespace o ON o.oid = a.relnamespace
+ORDER BY 1, 2, 3, 4
+"""
 # What FOR TABLES IN SCHEMA publishes by its own name, as long as the root is not published.
 _PARTITIONS_IN_SCHEMAS = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -183,6 +194,11 @@ def partitions_in_schemas(connection: Connection, schemas: Sequence[str]) -> lis
     """Every partition with rows in it, wherever its root is."""
     found = rows(connection, _PARTITIONS_IN_SCHEMAS, list(schemas)) if schemas else ()
     return sorted(TableName(*row) for row in found)
+
+
+def heirs(connection: Connection) -> list[tuple[TableName, TableName]]:
+    """Every table that inherits from another one, and that one; no partitions."""
+    return [(TableName(*row[:2]), TableName(*row[2:])) for row in rows(connection, _HEIRS)]
 
 
 def user_schemas(connection: Connection) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,7 @@ import yaml
 from azure_postgres_cdc.azure.client import FlexibleServer, ServerId
 from azure_postgres_cdc.connector import uploaded
 from azure_postgres_cdc.database.connection import ENTRA
+from azure_postgres_cdc.dynamic import unpack
 from azure_postgres_cdc.errors import CdcError, InvalidSettings
 from azure_postgres_cdc.names import HEARTBEAT_TABLE, SIGNAL_TABLE, TableName, listed
 from azure_postgres_cdc.operations import engine
@@ -141,6 +142,8 @@ class Stack:
     """Azure's; empty where nothing says it."""
     config_dir: Path = Path()
     """Where the stacks' files are."""
+    export: Callable[[], Mapping[str, Any]] = dict
+    """Asks the engine for the state, as `pulumi stack export` shows it."""
 
     def plans(self) -> dict[tuple[str, str], Plan]:
         """What the settings want of each connector, by database and slot."""
@@ -182,6 +185,21 @@ class Stack:
                 "--database, and with --slot where a database has several"
             )
         return forms[0]
+
+    def attached(self, form: Form) -> list[str] | None:
+        """The partitions of a form's tables that the last `up` knew as attached
+        (`attached_partitions.py`); None where it has not looked. Raises a CdcError where the engine
+        does not tell."""
+        for resource in self._resources:
+            found = resource.get("inputs", {})
+            name = found.get("database"), found.get("name")
+            if name == (form.database, form.publication) and "attached" in found:
+                return list(unpack(found["attached"]))
+        return None
+
+    @cached_property
+    def _resources(self) -> list[Mapping[str, Any]]:
+        return list((self.export().get("deployment") or {}).get("resources", ()))
 
     def administrator(self, form: Form) -> dict[str, Any]:
         """How the administrator logs in to the server of a form."""
@@ -263,6 +281,7 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
         admin_password=config.get(f"{namespace}:adminPassword", {}).get("value", ""),
         subscription=_subscription(settings, config),
         config_dir=folder / description.get("stackConfigDir", "."),
+        export=lambda: pulumi.ask("stack", "export", options=()),
     )
 
 
@@ -274,9 +293,11 @@ class _Engine:
         self._stack = stack
         self._pulumi = engine.find(folder)
 
-    def ask(self, *command: str) -> dict[str, Any]:
-        """What a command answers as JSON, secrets in plain text."""
-        options = ["--json", "--show-secrets", "--stack", self._stack, "--non-interactive"]
+    def ask(
+        self, *command: str, options: Sequence[str] = ("--json", "--show-secrets")
+    ) -> dict[str, Any]:
+        """What a command answers as JSON, by default with the secrets in plain text."""
+        options = [*options, "--stack", self._stack, "--non-interactive"]
         result = subprocess.run(
             [self._pulumi, *command, *options],
             cwd=self._folder,

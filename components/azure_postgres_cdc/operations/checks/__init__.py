@@ -49,10 +49,12 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         publication.publication,
         publication.published_tables,
         publication.new_tables,
+        publication.inheriting_tables,
         publication.publication_options,
         publication.restrictions,
         publication.form_tables,
         continuity.snapshots_needed,
+        continuity.partitions_attached,
     ),
     "own tables": (
         own_tables.signal_table,

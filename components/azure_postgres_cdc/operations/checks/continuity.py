@@ -9,7 +9,12 @@ from contextlib import suppress
 
 import psycopg
 
-from azure_postgres_cdc.database import ledger, needs_snapshot
+from azure_postgres_cdc.database import (
+    attached_partitions,
+    ledger,
+    needs_snapshot,
+    publication_mark,
+)
 from azure_postgres_cdc.database.slot_loss import Examination, acknowledged, doubtful, examine
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.names import listed
@@ -44,16 +49,39 @@ def continuity(subject: Subject) -> Result | None:
 def snapshots_needed(subject: Subject) -> Result | None:
     """Every table's earlier rows have been asked for."""
     form, options = subject.form, subject.plan.publication_options
-    recorded = ledger.read(subject.connection, form.publication).needs_snapshot
+    kept = ledger.read(subject.connection, form.publication)
+    recorded, now = kept.needs_snapshot, publication_mark.find(subject.connection, form.publication)
+    altered = publication_mark.altered(subject.connection, kept.left, now, subject.captured)
     own = set(form.own_tables)
     signals = needs_snapshot.read_signals(subject.connection, own, recorded)
-    needed = needs_snapshot.still_needed(recorded, (), subject.captured, signals)
+    needed = needs_snapshot.still_needed(recorded, altered, subject.captured, signals)
     left = needs_snapshot.without_acknowledged(needed, form.publication, options.acknowledge)
     if not left:
         return ok("no table was added without a snapshot of what it held before")
     return warning(
         f"rows of {listed(left)} from before they were published have not been asked for",
         "azure-postgres-cdc snapshot --tables …, or acknowledge that none is needed",
+    )
+
+
+def partitions_attached(subject: Subject) -> Result | None:
+    """No partition was attached since the last `up` that had rows already."""
+    form, captured = subject.form, subject.captured
+    found = attached_partitions.find(subject.connection, form.publication, captured)
+    if not found:
+        return None
+    new = attached_partitions.new_among(found, subject.stack.attached(form))
+    brought = attached_partitions.brought_rows(subject.administrator.connection, new)
+    signals = needs_snapshot.read_signals(subject.connection, form.own_tables, brought)
+    needed = needs_snapshot.still_needed(brought, (), captured, signals)
+    words = subject.plan.publication_options.acknowledge
+    left = needs_snapshot.without_acknowledged(needed, form.publication, words)
+    if not left:
+        return ok(f"{len(found):,} attached, none since pulumi up with rows that never arrive")
+    return warning(
+        f"a partition that had rows already was attached to {listed(left)} since pulumi up: those "
+        "rows never arrive by themselves",
+        f"azure-postgres-cdc snapshot --tables {listed(left, 3)}; pulumi up, which records it",
     )
 
 

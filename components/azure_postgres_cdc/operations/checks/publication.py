@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import publication_report, tables
 from azure_postgres_cdc.database.publication_catalog import Definition, column_lists, parsed
 from azure_postgres_cdc.names import TableName, listed, quoted
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
@@ -73,6 +73,16 @@ def new_tables(subject: Subject) -> Result | None:
         f"new in the captured schemas, and not published yet: {listed(rest)}",
         "run pulumi up, then snapshot these tables",
     )
+
+
+def inheriting_tables(subject: Subject) -> Result | None:
+    """Tables that inherit from a published one are published, too."""
+    if subject.published is None:
+        return None
+    for line in publication_report.heirs_left_out(subject.connection, subject.published):
+        evidence, _, remedy = line.partition(". Remedy: ")
+        return warning(evidence, remedy)
+    return None
 
 
 def publication_options(subject: Subject) -> Result | None:
