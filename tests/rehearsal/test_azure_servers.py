@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -363,6 +364,30 @@ def test_through_the_plugin(azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatc
     for name in ("serverName", "location", "administratorLogin"):
         diff = resource.diff(resource_id, inputs, outputs, inputs | {name: "other"})
         assert diff.replaces == [name]
+
+    # A part that is fixed, and an input that is new and says what Azure has.
+    backed_up = inputs | {"backup": {"geoRedundantBackup": "Enabled"}}
+    diff = resource.diff(resource_id, inputs, outputs, backed_up)
+    assert (diff.changed, diff.replaces) == (["backup"], ["backup.geoRedundantBackup"])
+    for zone, replaces in (("1", []), ("2", ["availabilityZone"])):
+        diff = resource.diff(resource_id, inputs, outputs, inputs | {"availabilityZone": zone})
+        assert (diff.changed, diff.replaces) == (["availabilityZone"], replaces)
+
+    # A refresh follows what Azure has changed, whether or not the program gave it.
+    outputs = resource.update(resource_id, outputs, bigger)
+    server = azure.servers[-1]
+    grown = replace(server.definition.storage, size_gb=256)
+    server.definition = replace(server.definition, storage=grown, availability_zone="2")
+    with pytest.raises(ProviderError, match="Disk size '65536' cannot be less than current"):
+        resource.update(resource_id, outputs, bigger | {"tags": {"owner": "platform"}})
+    found = resource.read(resource_id, bigger, outputs)
+    assert found is not None
+    assert found[1] == bigger | {
+        "availabilityZone": "2",
+        "storage": {"storageSizeGB": 256, "tier": "P15", "iops": 1100},
+    }
+    # The region is the state's, even where the configuration has another one by now.
+    assert resource.check(inputs | {"location": "eastus"}, given)[0]["location"] == "eastus"
 
     imported = resource.read(resource_id, {}, {})
     assert imported is not None

@@ -21,7 +21,8 @@ class AzureError(ProviderError):
     """What Azure answered, in the words of the real plugin."""
 
     def __init__(self, status: int, error: Mapping[str, Any]) -> None:
-        super().__init__(f'Code="{error.get("code")}" Message="{error.get("message")}"')
+        code, message = error.get("code"), error.get("message")
+        super().__init__(f'Status={status} Code="{code}" Message="{message}"')
         self.status = status
 
 
