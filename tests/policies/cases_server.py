@@ -185,8 +185,16 @@ SERVER = {
         fails_beside_unknown=[with_server(parameter("wal_level", UNKNOWN))],
     ),
     "server-parameter-stays-writable": Cases(
-        passes=[[parameter("wal_level", "logical")], asked("wal_sender_timeout", "0")],
-        fails=[[parameter("max_slot_wal_keep_size", "1024")], asked("fsync", "off")],
+        passes=[
+            [parameter("wal_level", "logical")],
+            [parameter("ssl_min_protocol_version", "TLSv1.3")],
+            asked("wal_sender_timeout", "0"),
+        ],
+        fails=[
+            [parameter("max_slot_wal_keep_size", "1024")],
+            [parameter("synchronous_commit", "off")],
+            asked("fsync", "off"),
+        ],
         unknown=[[parameter(UNKNOWN, "1024")]],
         not_applicable=[[server()], CDC],
         fails_beside_unknown=[[parameter("max_slot_wal_keep_size", UNKNOWN)]],
@@ -216,6 +224,8 @@ SERVER = {
             [parameter("max_wal_senders", "4")],
             [parameter("max_wal_senders", 101.0)],
             [parameter("max_wal_senders", "many")],
+            [parameter("ssl_min_protocol_version", "TLSv1.1")],
+            [parameter("max_connections", "6000")],
             [parameter("hot_standby_feedback", "maybe")],
             asked("logical_decoding_work_mem", "1"),
         ],

@@ -65,7 +65,7 @@ class ManagementApi:
             answer, headers = self._poll(f"{polling.path}?{polling.query}")
             if answer["status"] == "Succeeded":
                 return
-            if answer["status"] != "InProgress":
+            if answer["status"] in ("Failed", "Canceled"):  # ARM's; any other is on its way
                 raise OperationFailedError(200, answer.get("error", {}))
             time.sleep(float(headers.get("Retry-After", "1")))
 
