@@ -1,8 +1,9 @@
 """Azure's server parameters: `parameters.txt`, one a line with its kind and what it may be.
 
 Kinds: `dynamic`, `static` (in effect after a restart) and `fixed` (read-only). Allowed: `5..100`, a
-list of words, or nothing for what is free. PostgreSQL's own of 16 to 18 joined, with Azure's bounds
-over them; and names that 11 to 15 have besides.
+list of words, or nothing for what is free. PostgreSQL's own of 16 to 18 joined, with what Azure
+fixes and bounds over them (Microsoft's tables of parameters of 17); and names that 11 to 15 have
+besides.
 """
 
 from __future__ import annotations

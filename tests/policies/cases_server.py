@@ -185,8 +185,16 @@ SERVER = {
         fails_beside_unknown=[with_server(parameter("wal_level", UNKNOWN))],
     ),
     "server-parameter-stays-writable": Cases(
-        passes=[[parameter("wal_level", "logical")], asked("wal_sender_timeout", "0")],
-        fails=[[parameter("max_slot_wal_keep_size", "1024")], asked("fsync", "off")],
+        passes=[
+            [parameter("wal_level", "logical")],
+            [parameter("ssl_min_protocol_version", "TLSv1.3")],
+            asked("wal_sender_timeout", "0"),
+        ],
+        fails=[
+            [parameter("max_slot_wal_keep_size", "1024")],
+            [parameter("synchronous_commit", "off")],
+            asked("fsync", "off"),
+        ],
         unknown=[[parameter(UNKNOWN, "1024")]],
         not_applicable=[[server()], CDC],
         fails_beside_unknown=[[parameter("max_slot_wal_keep_size", UNKNOWN)]],
@@ -205,17 +213,16 @@ SERVER = {
     ),
     "server-parameter-fits-range": Cases(
         passes=[
-            [parameter("max_wal_senders", "5")],
-            [parameter("max_wal_senders", 100.0)],
+            *([parameter("max_wal_senders", value)] for value in ("5", 100.0)),
             [parameter("wal_level", "Logical")],
             [parameter("max_slot_wal_keep_size", "7")],  # another rule's business
             [parameter("azure.extensions", "anything")],
             asked("wal_sender_timeout", "0"),
         ],
         fails=[
-            [parameter("max_wal_senders", "4")],
-            [parameter("max_wal_senders", 101.0)],
-            [parameter("max_wal_senders", "many")],
+            *([parameter("max_wal_senders", value)] for value in ("4", 101.0, "many")),
+            [parameter("ssl_min_protocol_version", "TLSv1.1")],
+            [parameter("max_connections", "6000")],
             [parameter("hot_standby_feedback", "maybe")],
             asked("logical_decoding_work_mem", "1"),
         ],
@@ -275,8 +282,7 @@ SERVER = {
             asked("require_secure_transport", "on"),
         ],
         fails=[
-            [parameter("require_secure_transport", "OFF")],
-            [parameter("require_secure_transport", False)],
+            *([parameter("require_secure_transport", value)] for value in ("OFF", False)),
             asked("require_secure_transport", "off"),
         ],
         unknown=[[parameter("require_secure_transport", UNKNOWN)], [parameter(UNKNOWN, "off")]],

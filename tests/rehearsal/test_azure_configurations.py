@@ -21,7 +21,7 @@ from azure_support import (
     user_override,
 )
 
-from azure_postgres_rehearsal.azure_api import EmulatedAzure, FlexibleServer, Status
+from azure_postgres_rehearsal.azure_api import EmulatedAzure, FlexibleServer, Status, published
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
 
@@ -63,8 +63,32 @@ class TestParameters:
             assert listed[name].is_dynamic_config is (context not in ("postmaster", "internal"))
             assert listed[name].is_read_only or context != "internal"
         assert listed["work_mem"].unit == "kB"
-        assert listed["work_mem"].allowed_values == "64-2147483647"
+        assert listed["work_mem"].allowed_values == "4096-2097151"
+        assert listed["deadlock_timeout"].allowed_values == "1-2147483647"
         assert listed["random_page_cost"].data_type == "Numeric"
+
+    @pytest.mark.parametrize("name", ["synchronous_commit", "wal_keep_size", "archive_timeout"])
+    def test_what_azure_fixes_is_read_only(
+        self, client: PostgreSQLManagementClient, name: str
+    ) -> None:
+        found = client.configurations.get(GROUP, NAME, name)
+        assert (found.is_read_only, found.allowed_values) == (True, found.default_value)
+
+    def test_what_is_published_is_there_and_says_what_it_may_be(
+        self, client: PostgreSQLManagementClient
+    ) -> None:
+        listed = {c.name: c for c in client.configurations.list_by_server(GROUP, NAME)}
+        there = published.READ_ONLY & listed.keys()
+        assert len(there) > len(published.READ_ONLY) - 5  # those of other versions
+        assert all(listed[name].is_read_only for name in there)
+        for name in {*published.BOUNDS, *published.CHOICES}:
+            found = listed[name]
+            assert not found.is_read_only
+            if name in published.BOUNDS:
+                low, high = map(float, published.BOUNDS[name])
+                assert low <= float(found.default_value) <= high
+            else:
+                assert found.default_value in published.CHOICES[name]
 
     def test_azures_defaults_replace_what_postgres_had(self) -> None:
         settings = {"wal_level": "logical", "max_wal_senders": "20"}

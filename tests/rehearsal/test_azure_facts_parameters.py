@@ -274,7 +274,8 @@ class TestTable:
         """Azure's rule: TLS 1.2/1.3; `require_secure_transport` is ON by default."""
         assert read(client, "require_secure_transport", major).default_value == "on"
         lowest = read(client, "ssl_min_protocol_version", major)
-        assert (lowest.value, lowest.is_read_only) == ("TLSv1.2", True)
+        assert (lowest.value, lowest.is_read_only) == ("TLSv1.2", False)
+        assert (lowest.allowed_values, lowest.is_dynamic_config) == ("TLSv1.2,TLSv1.3", True)
 
 
 class TestVersions:

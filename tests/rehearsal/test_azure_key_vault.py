@@ -228,7 +228,7 @@ class TestPlugin:
         resource.delete(resource_id, outputs)
         assert vault.names == []
         assert resource.read(resource_id, inputs(), outputs) is None
-        with pytest.raises(ProviderError, match=r'^Code="Conflict".*deleted but recoverable'):
+        with pytest.raises(ProviderError, match=r'=409 Code="Conflict".*deleted but recoverable'):
             resource.create(inputs())
         assert len(azure.journal.of_kind("key-vault-delete")) == 1
 

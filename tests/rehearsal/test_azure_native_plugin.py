@@ -8,10 +8,15 @@ from typing import Any, cast
 import pulumi_azure_native.dbforpostgresql as sdk
 import pytest
 
-from azure_postgres_rehearsal.azure_api import EmulatedAzure, FlexibleServer
+from azure_postgres_rehearsal.azure_api import EmulatedAzure, Faults, FlexibleServer
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 from azure_postgres_rehearsal.plugins.azure_native import AzureNative, ManagementApi
-from azure_postgres_rehearsal.plugins.protocol import UNKNOWN, ProviderError, ResourceType
+from azure_postgres_rehearsal.plugins.protocol import (
+    UNKNOWN,
+    InitError,
+    ProviderError,
+    ResourceType,
+)
 
 GROUP = "rg-cdc"
 NAME = "cdc-local"
@@ -173,7 +178,7 @@ class TestCreate:
     ) -> None:
         azure.behaviour.restart_seconds = 0.3
         server.restart({})
-        with pytest.raises(ProviderError, match=r'^Code="ServerIsBusy" Message="Cannot complete'):
+        with pytest.raises(ProviderError, match=r'^Status=409 Code="ServerIsBusy"'):
             configuration.create(inputs("wal_level", "logical"))
         assert [r.code for r in azure.journal.refused] == ["ServerIsBusy"]
 
@@ -189,8 +194,19 @@ class TestCreate:
     def test_azures_refusals_come_through(
         self, configuration: ResourceType, name: str, value: str, code: str
     ) -> None:
-        with pytest.raises(ProviderError, match=f'^Code="{code}" Message='):
+        with pytest.raises(ProviderError, match=rf'^Status=\d+ Code="{code}" Message='):
             configuration.create(inputs(name, value))
+
+    def test_what_was_accepted_and_failed_is_in_the_state(
+        self, configuration: ResourceType, azure: EmulatedAzure
+    ) -> None:
+        azure.faults = Faults(
+            [{"kind": "fail-operation", "code": "InternalServerError", "message": "half-way"}]
+        )
+        with pytest.raises(InitError, match="half-way") as failed:
+            configuration.create(inputs("wal_level", "logical"))
+        assert failed.value.resource_id.endswith("/configurations/wal_level")
+        assert failed.value.outputs["value"] == "replica"
 
     def test_an_update_writes_the_new_value(
         self, configuration: ResourceType, server: FlexibleServer
@@ -238,10 +254,11 @@ class TestDelete:
         with pytest.raises(ProviderError, match="ServerIsBusy"):
             configuration.delete(resource_id, outputs)
 
-    def test_what_is_gone_is_no_error(
+    def test_it_fails_where_the_server_is_gone(
         self, configuration: ResourceType, server: FlexibleServer
     ) -> None:
-        configuration.delete(f"{server.id}-gone/configurations/wal_level", {})
+        with pytest.raises(ProviderError, match=r'^Status=404 Code="ResourceNotFound"'):
+            configuration.delete(f"{server.id}-gone/configurations/wal_level", {})
 
 
 class TestInputs:
@@ -259,6 +276,11 @@ class TestInputs:
         checked, failures = configuration.check({}, news)
         assert failures == []
         assert checked == news | {"azureApiVersion": "2025-08-01"}
+
+    @pytest.mark.parametrize("name", ["value", "serverName"])
+    def test_a_number_is_no_text(self, configuration: ResourceType, name: str) -> None:
+        _, failures = configuration.check({}, inputs("wal_level", "logical") | {name: 16})
+        assert failures == [("", f"'{name}' should be of type 'string' but got a number")]
 
     @pytest.mark.parametrize("name", ["resourceGroupName", "serverName", "configurationName"])
     def test_another_name_is_another_resource(self, configuration: ResourceType, name: str) -> None:

@@ -195,7 +195,7 @@ class TestPlugin:
         given = {name: before[1][name] for name in ("subnet", "privateLinkServiceConnections")}
         found = endpoints.read(endpoint_id, given, before[2])
         assert found is not None
-        assert (found[1], found[2]["customDnsConfigs"]) == (given, [])
+        assert (found[1], found[2]["customDnsConfigs"]) == (given | {"customDnsConfigs": []}, [])
         groups.delete(group_id, outputs)
         groups.delete(group_id, outputs)
         assert groups.read(group_id, inputs, outputs) is None

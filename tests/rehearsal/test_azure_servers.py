@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError
 from azure.mgmt.postgresqlflexibleservers.models import Server, ServerProperties, Sku, Storage
 from azure_support import (
     GROUP,
@@ -17,7 +17,6 @@ from azure_support import (
     call,
     client_of,
     code_of,
-    plugin_of,
     until,
 )
 
@@ -26,9 +25,7 @@ from azure_postgres_rehearsal.azure_api.offer import sku_names
 from azure_postgres_rehearsal.azure_api.postgres import Postgres
 from azure_postgres_rehearsal.azure_api.server_request import change, creation
 from azure_postgres_rehearsal.embedded import EmbeddedPostgres
-from azure_postgres_rehearsal.plugins.protocol import ProviderError
 
-SERVER_TOKEN = "azure-native:dbforpostgresql:Server"
 PASSWORD = "Correct-horse-1"
 NETWORK = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Network"
 SUBNET = f"{NETWORK}/virtualNetworks/v/subnets/pg"
@@ -334,48 +331,6 @@ def test_a_factory_that_fails_fails_the_operation() -> None:
             with pytest.raises(HttpResponseError, match="no 17 for cdc_admin today"):
                 client.servers.begin_create_or_update(GROUP, NAME, body()).result()  # type: ignore[call-overload]
         assert azure.servers == []
-
-
-def test_through_the_plugin(azure: EmulatedAzure, monkeypatch: pytest.MonkeyPatch) -> None:
-    resource = plugin_of(azure, monkeypatch, location="westeurope").resource(SERVER_TOKEN)
-    assert resource.secret_outputs == {"administratorLoginPassword"}
-    given = body()["properties"] | {
-        "resourceGroupName": GROUP,
-        "serverName": "cdc-plugin",
-        "sku": BURSTABLE,
-        "tags": {"owner": "data"},
-    }
-    inputs, failures = resource.check({}, given)
-    assert failures == []
-    assert inputs["location"] == "westeurope"
-    azure.behaviour.write_seconds = 0.1
-    resource_id, outputs = resource.create(inputs)
-    azure.behaviour.write_seconds = 0
-    assert resource_id == path_of("cdc-plugin")
-    assert PASSWORD not in str(outputs)
-    assert resource.read(resource_id, inputs, outputs) == (resource_id, inputs, outputs)
-    with pytest.raises(ProviderError, match="cannot create already existing resource"):
-        resource.create(inputs)
-
-    bigger = inputs | {"storage": {"storageSizeGB": 64}, "location": "West Europe"}
-    assert resource.diff(resource_id, inputs, outputs, bigger).changed == ["storage"]
-    assert resource.update(resource_id, outputs, bigger)["storage"]["storageSizeGB"] == 64
-    for name in ("serverName", "location", "administratorLogin"):
-        diff = resource.diff(resource_id, inputs, outputs, inputs | {name: "other"})
-        assert diff.replaces == [name]
-
-    imported = resource.read(resource_id, {}, {})
-    assert imported is not None
-    assert imported[1]["highAvailability"] == {"mode": "Disabled"}
-    assert "state" not in imported[1]
-
-    postgres = azure.servers[-1].postgres
-    resource.delete(resource_id, outputs)
-    resource.delete(resource_id, outputs)
-    assert resource.read(resource_id, inputs, outputs) is None
-    assert not postgres.data_dir.exists()
-    with client_of(azure) as client, pytest.raises(ResourceNotFoundError):
-        client.servers.get(GROUP, "cdc-plugin")
 
 
 def test_one_name_is_made_once(azure: EmulatedAzure) -> None:

@@ -32,6 +32,8 @@ from azure_postgres_rehearsal.rehearsal import Rehearsal
 DEBEZIUM = Path(__file__).with_name("debezium")
 NEWEST, OLDEST = "3.6.1.Final", "3.0.0.Final"
 RESOLVE = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:build-classpath"
+NEW_KEY = "offset.mismatch.strategy"
+"""There from Debezium 3.4 on."""
 JAVA = 17
 CAPTURED = [
     "orders",
@@ -325,6 +327,37 @@ def test_debezium_captures_with_the_properties(
                 while database.execute(query).fetchall() == old:
                     assert time.monotonic() < deadline, query
                     time.sleep(0.1)
+
+
+@pytest.mark.full
+def test_debezium_stops_at_a_slot_that_was_made_again(
+    stack: Rehearsal, loaded: Stack, classpath: str, tmp_path: Path
+) -> None:
+    if NEWEST not in classpath:
+        pytest.skip(f"{NEW_KEY} is there from Debezium 3.4 on")
+    file = tmp_path / "crm.properties"
+    file.write_text(properties(loaded, "crm"), encoding="ascii")
+    storage = "offset.storage=org.apache.kafka.connect.storage.FileOffsetBackingStore"
+    more = (*IMPATIENT, storage, f"offset.storage.file.filename={tmp_path / 'offsets'}")
+    with stack.postgres.superuser("crm") as database:
+        database.autocommit = True
+        database.execute(b"TRUNCATE sales.people")
+        # What is written while it is stopped comes when it starts again.
+        for id_ in (1, 2, 3):
+            database.execute(f"INSERT INTO sales.people VALUES ({id_})".encode())
+            with capturing(classpath, file, *more) as process:
+                assert events(process, 1)[-1][3] == id_
+                time.sleep(2)  # until its offset is kept
+        database.execute(b"SELECT pg_drop_replication_slot('crm_slot')")
+        database.execute(b"INSERT INTO sales.people VALUES (4)")
+        database.execute(b"SELECT pg_create_logical_replication_slot('crm_slot', 'pgoutput')")
+        database.execute(b"INSERT INTO sales.people VALUES (5)")
+        with pytest.raises(AssertionError, match="Debezium ended"):  # noqa: SIM117
+            with capturing(classpath, file, *more) as process:
+                events(process, 1)
+        # Once the loss is acknowledged, for one start.
+        with capturing(classpath, file, *more, f"{NEW_KEY}=trust_slot") as process:
+            assert events(process, 1) == [["sales", "people", "c", 5]]
 
 
 @pytest.mark.full

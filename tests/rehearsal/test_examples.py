@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -74,6 +74,37 @@ def test_example_comes_up_and_stays(example: Example) -> None:
     again = rehearsal.up("--refresh", capture=True)
     assert again.changed == 0, again.text
     assert len(rehearsal.azure.journal.accepted) == asked
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("example", ["ha"], indirect=True)
+def test_what_azure_changes_by_itself_stays(example: Example) -> None:
+    """Storage that has grown, with its IOPS and tier, and zones that a failover has swapped."""
+    rehearsal = example.rehearsal
+    server = rehearsal.azure.servers[0]
+    now = server.definition
+    assert now.storage.size_gb == 256
+    server.definition = replace(now, storage=replace(now.storage, size_gb=512))
+    assert rehearsal.up(capture=True).changed == 0
+    # Pulumi sends the whole server, with what its state has of these.
+    settings = rehearsal.settings["server"]
+    create = settings["create"] | {"tags": {"team": "data"}}
+    rehearsal.engine.set_config("server", settings | {"create": create})
+    stale = rehearsal.engine.up("--skip-preview", capture=True, check=False)
+    assert "Requested data Disk size '262144' cannot be less than current size" in stale.text
+    standby = replace(now.high_availability, standby_zone="1")
+    server.definition = replace(server.definition, availability_zone="2", high_availability=standby)
+    assert rehearsal.up("--refresh", capture=True).operations["update"] == 1
+    about = server.definition
+    assert (about.tags, about.storage.size_gb) == ({"team": "data"}, 512)
+    assert (about.availability_zone, about.high_availability) == ("2", standby)
+    assert rehearsal.up("--refresh", capture=True).changed == 0
+    # What is fixed for its life would be another server.
+    other = create | {"geoRedundantBackup": False}
+    rehearsal.engine.set_config("server", settings | {"create": other})
+    refused = rehearsal.engine.up(capture=True, check=False)
+    assert "marked for protection" in refused.text
+    assert rehearsal.azure.servers == [server]
 
 
 @pytest.mark.full

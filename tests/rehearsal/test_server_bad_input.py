@@ -78,9 +78,9 @@ BAD_INPUT = [
     Fault(
         "member that a set cannot have",
         asked(shared_preload_libraries="pgoutput"),
-        "server cdc-1: shared_preload_libraries cannot be pgoutput: Azure allows age,auto_explain,"
-        "azure_storage,pg_cron,pg_hint_plan,pg_partman_bgw,pg_prewarm,pg_squeeze,"
-        "pg_stat_statements,pgaudit,pglogical,timescaledb,wal2json",
+        "server cdc-1: shared_preload_libraries cannot be pgoutput: Azure allows anon,auto_explain,"
+        "azure_storage,credcheck,pg_cron,pg_duckdb,pg_hint_plan,pg_partman_bgw,pg_prewarm,"
+        "pg_squeeze,pg_stat_statements,pgaudit,pglogical,timescaledb,wal2json",
         "choose one of them",
         "wal_level",
     ),

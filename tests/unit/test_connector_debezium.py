@@ -54,6 +54,7 @@ def test_properties_are_the_form_s() -> None:
         "plugin.name": "pgoutput",
         "slot.name": "streamkap_pgoutput_slot",
         "slot.drop.on.stop": "false",
+        "offset.mismatch.strategy": "trust_offset",
         "publication.name": "streamkap_pub",
         "publication.autocreate.mode": "disabled",
         "schema.include.list": "public",

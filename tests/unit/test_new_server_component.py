@@ -93,7 +93,9 @@ def test_new_server_is_protected_and_azure_s_own_changes_are_left_alone() -> Non
     assert sorted(server.ignored) == [
         "availabilityZone",
         "highAvailability.standbyAvailabilityZone",
+        "storage.iops",
         "storage.storageSizeGB",
+        "storage.throughput",
         "storage.tier",
         "version",
     ]

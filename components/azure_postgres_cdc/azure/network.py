@@ -213,7 +213,14 @@ def private_endpoint(
                 "group_ids": ["postgresqlServer"],
             }
         ],
-        opts=adoption.azure(child, "privateEndpointName"),
+        # Azure empties it once a zone group has the names; a refresh would make an input of that,
+        # and the next `up` take it out again.
+        opts=adoption.azure(
+            pulumi.ResourceOptions.merge(
+                child, pulumi.ResourceOptions(ignore_changes=["customDnsConfigs"])
+            ),
+            "privateEndpointName",
+        ),
     )
     zone = args.get("privateDnsZone") or _private_dns_zone(
         prefix, resource_group, args["subnet"], parent, adoption

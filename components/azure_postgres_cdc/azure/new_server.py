@@ -25,11 +25,15 @@ STORAGE_GIB = (32, 64, 128, 256, 512, 1024, 2048, 4095, 4096, 8192, 16384, 32767
 _SKU = re.compile(r"Standard_([BDE])\w+")
 
 # What Azure or an operator changes while the server lives, and a later `up` must not undo: the
-# storage grows by itself, a failover swaps the zones, and the major version is upgraded on purpose.
+# storage grows by itself, with what its size gives it, a failover swaps the zones, and the major
+# version is upgraded on purpose. A refresh takes all of it into the state's inputs, where a part
+# that the program does not name would otherwise be taken out again by the next `up`.
 _LEFT_TO_AZURE = [
     "availabilityZone",
     "highAvailability.standbyAvailabilityZone",
+    "storage.iops",
     "storage.storageSizeGB",
+    "storage.throughput",
     "storage.tier",
     "version",
 ]

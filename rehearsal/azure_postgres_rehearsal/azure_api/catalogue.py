@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from azure_postgres_rehearsal.azure_api import published
 from azure_postgres_rehearsal.azure_api.metrics import COLLECTOR
 from azure_postgres_rehearsal.azure_api.parameters import DataType, Parameter
 from azure_postgres_rehearsal.azure_api.postgres import Setting
@@ -72,10 +73,6 @@ _EXTENSIONS = (
     "postgis_topology,postgres_fdw,semver,sslinfo,tablefunc,timescaledb,tsm_system_rows,"
     "tsm_system_time,unaccent,uuid-ossp,vector"
 )
-_LIBRARIES = (
-    "age,auto_explain,azure_storage,pg_cron,pg_hint_plan,pg_partman_bgw,pg_prewarm,pg_squeeze,"
-    "pg_stat_statements,pgaudit,pglogical,timescaledb,wal2json"
-)
 
 
 @dataclass(frozen=True)
@@ -87,11 +84,6 @@ class _Rule:
     low: str = ""
     high: str = ""
     data_type: DataType | None = None
-
-
-def _libraries(major: int) -> tuple[str, ...]:
-    own = ("pg_failover_slots",) if major <= 16 else ()
-    return tuple(sorted((*_LIBRARIES.split(","), *own)))
 
 
 def _rules(major: int) -> dict[str, _Rule]:
@@ -109,7 +101,7 @@ def _rules(major: int) -> dict[str, _Rule]:
         "sync_replication_slots": _Rule("off", choices=("on", "off")),
         "max_slot_wal_keep_size": _Rule("-1", low="-1", high="-1"),
         "shared_preload_libraries": _Rule(
-            preloaded, choices=_libraries(major), data_type=DataType.SET
+            preloaded, choices=published.libraries(major), data_type=DataType.SET
         ),
     }
 
@@ -179,7 +171,9 @@ def _parameter(major: int, setting: Setting, rule: _Rule | None) -> Parameter:
         documentation_link=f"https://www.postgresql.org/docs/{major}/runtime-config.html",
     )
     if rule is None:
-        return parameter
+        low, high = published.BOUNDS.get(setting.name, (parameter.low, parameter.high))
+        choices = published.CHOICES.get(setting.name, parameter.choices)
+        return replace(parameter, low=low, high=high, choices=choices)
     return replace(
         parameter,
         data_type=rule.data_type or data_type,
@@ -191,8 +185,10 @@ def _parameter(major: int, setting: Setting, rule: _Rule | None) -> Parameter:
 
 
 def _is_read_only(setting: Setting) -> bool:
+    if setting.name in published.WRITABLE:
+        return False
     return (
         setting.context == "internal"
-        or setting.name in _READ_ONLY
+        or setting.name in _READ_ONLY | published.READ_ONLY
         or setting.category.startswith(_READ_ONLY_CATEGORIES)
     )

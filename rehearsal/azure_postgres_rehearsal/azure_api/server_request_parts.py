@@ -41,7 +41,11 @@ def storage(given: Json, now: Storage) -> Storage:
     premium = kind == PREMIUM_SSD
     size = whole_number(given, "storageSizeGB", now.size_gb, _SIZES if premium else _V2_SIZES)
     if size < now.size_gb:
-        raise invalid_parameter("storageSizeGB", f"{now.size_gb} GiB can't be made {size} GiB.")
+        raise invalid_parameter(
+            "storageSizeGB",
+            f"Requested data Disk size '{size * 1024}' cannot be less than current size "
+            f"'{now.size_gb * 1024}'. Please make sure to request correct disk size.",
+        )
     auto_grow = _switch(given, "autoGrow", now.auto_grow)
     if auto_grow and not premium:
         raise invalid_parameter("storage.autoGrow", "It works on Premium SSD only.")

@@ -72,6 +72,7 @@ public class Validate {
         unknown.removeAll(OF_KAFKA_CONNECT);
         unknown.removeAll(new PostgresConnector().config().names());
         unknown.remove(PostgresConnectorConfig.READ_ONLY_CONNECTION.name()); // on no list of theirs
+        unknown.remove("offset.mismatch.strategy"); // nor is that, and before 3.4 it is not there
         for (Field field : PostgresConnectorConfig.ALL_FIELDS) {
             unknown.remove(field.name());
         }

@@ -18,7 +18,8 @@ class Kind:
     """One type: its path and the API version that the SDK means where its token names none.
 
     `properties`: the inputs that go into the body's `properties`; `outer`: those beside them.
-    `outputs`: what only Azure knows. `replacing`: inputs that can't be changed, besides the names.
+    `outputs`: what only Azure knows. `replacing`: inputs that can't be changed, besides the names;
+    of a part that can't, the part's name stands behind a dot. `texts`: inputs that are no numbers.
     `read_only`: parts of an output, at any depth, that are no input, by the output's name.
     `renamed`: the SDK's names, at any depth, that are written otherwise in a body.
     `contained`: inputs that are lists of objects, and the names that stay outside the
@@ -31,6 +32,7 @@ class Kind:
     outer: tuple[str, ...] = ()
     outputs: frozenset[str] = frozenset()
     replacing: frozenset[str] = frozenset()
+    texts: frozenset[str] = frozenset()
     secret: frozenset[str] = frozenset()
     read_only: dict[str, frozenset[str]] = field(default_factory=dict)
     renamed: dict[str, str] = field(default_factory=dict)
@@ -59,6 +61,7 @@ CONFIGURATION = Kind(
     path=_SERVER + "/configurations/{configurationName}",
     default_version=_POSTGRESQL_VERSION,
     properties=("value", "source"),
+    texts=frozenset({"value", "source"}),
     outputs=frozenset(
         {
             "allowedValues",
@@ -139,11 +142,13 @@ SERVER = Kind(
         {
             "administratorLogin",
             "availabilityZone",
+            "backup.geoRedundantBackup",
             "location",
             "pointInTimeUTC",
             "sourceServerResourceId",
         }
     ),
+    texts=frozenset({"administratorLogin", "availabilityZone", "version"}),
     secret=frozenset({"administratorLoginPassword"}),
     read_only={
         "highAvailability": frozenset({"state"}),

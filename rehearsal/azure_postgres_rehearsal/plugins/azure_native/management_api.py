@@ -21,7 +21,8 @@ class AzureError(ProviderError):
     """What Azure answered, in the words of the real plugin."""
 
     def __init__(self, status: int, error: Mapping[str, Any]) -> None:
-        super().__init__(f'Code="{error.get("code")}" Message="{error.get("message")}"')
+        code, message = error.get("code"), error.get("message")
+        super().__init__(f'Status={status} Code="{code}" Message="{message}"')
         self.status = status
 
 
@@ -64,7 +65,7 @@ class ManagementApi:
             answer, headers = self._poll(f"{polling.path}?{polling.query}")
             if answer["status"] == "Succeeded":
                 return
-            if answer["status"] != "InProgress":
+            if answer["status"] in ("Failed", "Canceled"):  # ARM's; any other is on its way
                 raise OperationFailedError(200, answer.get("error", {}))
             time.sleep(float(headers.get("Retry-After", "1")))
 

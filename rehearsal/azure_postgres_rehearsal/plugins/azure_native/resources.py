@@ -34,49 +34,60 @@ class ArmResource(ResourceType):
         self.computed_outputs = kind.outputs
         self.secret_outputs = kind.secret
 
-    def check(
-        self,
-        olds: Properties,  # noqa: ARG002 - nothing is taken over from the old inputs
-        news: Properties,
-    ) -> tuple[Properties, list[tuple[str, str]]]:
-        """The inputs with the API version added, as the real one does."""
-        inputs = {"azureApiVersion": self._version} | self._defaults | news
+    def check(self, olds: Properties, news: Properties) -> tuple[Properties, list[tuple[str, str]]]:
+        """The inputs with the API version and the location added, as the real one does."""
+        defaults = self._defaults
+        if "location" in self._kind.outer and "location" in olds:
+            defaults = {"location": olds["location"]}
+        inputs = {"azureApiVersion": self._version} | defaults | news
         required = [*self._kind.path_inputs, *(n for n in self._kind.outer if n == "location")]
-        missing = [name for name in required if name not in inputs]
-        return inputs, [("", f"missing required property '{name}'") for name in missing]
+        faults = [_missing(name) for name in required if name not in inputs]
+        faults += [
+            f"'{name}' should be of type 'string' but got a number"
+            for name in sorted({*required, *self._kind.texts} & inputs.keys())
+            if isinstance(inputs[name], int | float) and not isinstance(inputs[name], bool)
+        ]
+        return inputs, [("", fault) for fault in faults]
 
     def diff(
         self,
         resource_id: str,  # noqa: ARG002
         old_inputs: Properties,
-        old_outputs: Properties,  # noqa: ARG002
+        old_outputs: Properties,
         news: Properties,
     ) -> Diff:
-        """The inputs that differ; those that name the resource replace it, deleting first."""
+        """The inputs that differ; those that name the resource replace it, deleting first.
+
+        An input that is new and says what Azure has already replaces nothing.
+        """
         changed = [
             name
             for name in differing(old_inputs, news)
             if name != "location" or _region(old_inputs.get(name)) != _region(news.get(name))
         ]
-        fixed = {*self._kind.path_inputs, *self._kind.replacing}
-        replaces = [name for name in changed if name in fixed]
+        replaces = [
+            name
+            for name in (*self._kind.path_inputs, *sorted(self._kind.replacing))
+            if name.partition(".")[0] in changed
+            and part(old_inputs, name) != part(news, name)
+            and not (part(old_inputs, name) is None and part(old_outputs, name) == part(news, name))
+        ]
         return Diff(changed, replaces, delete_before_replace=True)
 
     def read(
         self, resource_id: str, inputs: Properties, outputs: Properties
     ) -> tuple[str, Properties, Properties] | None:
-        """What Azure has; inputs follow only where their output changed since the last time."""
+        """What Azure has; inputs follow only where their output changed since the last time.
+
+        So do those that the program never gave: the next `up` takes them out again.
+        """
         found = self._find(resource_id)
         if found is None:
             return None
         settable = {name: self._as_input(name, found) for name in self._inputs if name in found}
         if inputs:
-            drifted = {
-                name: followed(inputs[name], self._as_input(name, outputs), value)
-                for name, value in settable.items()
-                if name in inputs and outputs.get(name) != found[name]
-            }
-            return resource_id, inputs | drifted, found
+            before = {n: self._as_input(n, outputs) for n in self._inputs if n in outputs}
+            return resource_id, followed(inputs, before, settable), found
         named = self._kind.named_in(resource_id)
         return resource_id, named | settable | {"azureApiVersion": self._version}, found
 
@@ -100,6 +111,19 @@ class ArmResource(ResourceType):
             if error.status == 404:
                 return None
             raise
+
+    def _put(self, resource_id: str, body: Properties) -> Properties:
+        """Write it. What was accepted and failed is in the state all the same, whatever is there:
+        the next `up` updates it."""
+        try:
+            return self._outputs(self._api.put(resource_id, self._version, body))
+        except OperationFailedError as error:
+            try:
+                found = self._outputs(self._api.get(resource_id, self._version))
+            except AzureError as unread:
+                text = f"resource created but read failed {unread}: {error}"
+                raise InitError(text, resource_id, {}) from None
+            raise InitError(str(error), resource_id, found) from None
 
     def _id_of(self, inputs: Properties) -> str:
         return self._kind.resource_id(self._api.subscription_id, inputs)
@@ -135,12 +159,14 @@ class Configuration(ArmResource):
         resource_id: str,
         outputs: Properties,  # noqa: ARG002 - what counts is what Azure has
     ) -> None:
-        """Write the default back, with the source that is there, and look whether it took."""
-        now = self._find(resource_id)
-        if now is None:
-            return
+        """Write the default back, with the source that is there, and look whether it took.
+
+        Where the server is gone this fails, as everything on a parameter does.
+        """
+        now = self._api.get(resource_id, self._version)["properties"]
         default = now["defaultValue"]
-        after = self._put(resource_id, {"value": default, "source": now["source"]})["properties"]
+        body = {"properties": {"value": default, "source": now["source"]}}
+        after = self._api.put(resource_id, self._version, body)["properties"]
         if after["value"] != default:
             raise ProviderError(
                 f"failed to reset Postgres Configuration to default value '{default}': "
@@ -152,10 +178,7 @@ class Configuration(ArmResource):
         if inputs.get("value") == now["properties"]["defaultValue"]:
             # pulumi/pulumi-azure-native#4736: the state has the default, Azure never hears of it.
             return self._outputs(now) | self._settable(inputs)
-        return self._outputs(self._put(resource_id, self._settable(inputs)))
-
-    def _put(self, resource_id: str, properties: Properties) -> Properties:
-        return self._api.put(resource_id, self._version, {"properties": properties})
+        return self._put(resource_id, {"properties": self._settable(inputs)})
 
     def _settable(self, inputs: Properties) -> Properties:
         return {name: inputs[name] for name in self._kind.properties if name in inputs}
@@ -169,7 +192,7 @@ class OwnResource(ArmResource):
         resource_id = self._id_of(inputs)
         if self._find(resource_id) is not None:
             raise ProviderError(f"cannot create already existing resource '{resource_id}'")
-        outputs = self._put(resource_id, inputs)
+        outputs = self._put(resource_id, self._body(inputs))
         return outputs["id"], outputs
 
     def update(
@@ -179,7 +202,7 @@ class OwnResource(ArmResource):
         news: Properties,
     ) -> Properties:
         """PUT it as it shall be."""
-        return self._put(resource_id, news)
+        return self._put(resource_id, self._body(news))
 
     def delete(
         self,
@@ -192,15 +215,6 @@ class OwnResource(ArmResource):
         except AzureError as error:
             if error.status != 404:
                 raise
-
-    def _put(self, resource_id: str, inputs: Properties) -> Properties:
-        try:
-            return self._outputs(self._api.put(resource_id, self._version, self._body(inputs)))
-        except OperationFailedError as error:
-            found = self._find(resource_id)
-            if found is None:
-                raise
-            raise InitError(str(error), resource_id, found) from None
 
     def _body(self, inputs: Properties) -> Properties:
         body = {name: inputs[name] for name in self._kind.outer if name in inputs}
@@ -229,6 +243,22 @@ class VaultSecret(OwnResource):
         except AzureError as error:
             if error.status != 404:
                 raise
+
+
+def _missing(name: str) -> str:
+    where = (
+        ". Either set it explicitly or configure it with "
+        "'pulumi config set azure-native:location <value>'."
+    )
+    return f"missing required property '{name}'" + (where if name == "location" else "")
+
+
+def part(properties: Properties, path: str) -> Any:
+    """What is at `backup.geoRedundantBackup`; None where nothing is."""
+    value: Any = properties
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
 
 
 def flattened(response: Properties) -> Properties:
