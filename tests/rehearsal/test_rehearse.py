@@ -17,7 +17,7 @@ import yaml
 from support import PROJECT
 from typer.testing import CliRunner
 
-from azure_postgres_rehearsal.__main__ import app
+from azure_postgres_rehearsal.cli import app
 from azure_postgres_rehearsal.rehearsal import Rehearsal
 
 STACKS = ("dev", "staging", "prod")
