@@ -25,7 +25,7 @@ try:
     from azure_postgres_rehearsal.project_files import RehearsalFailed, project_folder
     from azure_postgres_rehearsal.record import RecordUnreadable
     from azure_postgres_rehearsal.rehearsal import Rehearsal
-    from azure_postgres_rehearsal.rehearse import POLICIES, Wishes
+    from azure_postgres_rehearsal.rehearse import Wishes
     from azure_postgres_rehearsal.rehearse import rehearse as rehearse_stack
     from azure_postgres_rehearsal.upgrade_proof import NotProved
 except ModuleNotFoundError as missing:
@@ -145,8 +145,7 @@ def rehearse(
     console = Output(highlight=False)
     try:
         wishes = Wishes(project_folder(project), stack, policies, policy_config, base)
-        if policies and not (wishes.project / POLICIES).is_dir():
-            raise RehearsalFailed(f"{wishes.project} has no folder {POLICIES}: no policies to ask")
+        wishes.pack()  # what cannot be asked is known before anything is started
         with _steps(console) as say:
             story = rehearse_stack(wishes, say)
         shown.show(story, console)
