@@ -29,6 +29,10 @@ from azure_postgres_cdc.server_args import NONE
 from azure_postgres_cdc.settings import Settings, parse
 
 PROJECT_FILE = "Pulumi.yaml"
+_ASK_STORAGE = (
+    "look at the free storage where the server is run; azure-postgres-cdc watch takes its size "
+    "with --storage-gib"
+)
 _SUBSCRIPTION_KEY = "azure-native:subscriptionId"
 _SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
 
@@ -223,10 +227,10 @@ class Stack:
         try:
             server = self.server_in_azure
         except CdcError as reason:
-            raise CdcError(f"{unknown}: {reason}") from None
+            raise CdcError(f"{unknown}: {reason}. Remedy: {_ASK_STORAGE}") from None
         found = server.facts().storage_gib
         if not found:
-            raise CdcError(f"{unknown}: Azure does not say")
+            raise CdcError(f"{unknown}: Azure does not say. Remedy: {_ASK_STORAGE}")
         return found * 1024**3
 
 
