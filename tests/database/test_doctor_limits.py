@@ -129,10 +129,11 @@ def test_what_nobody_may_look_at_is_unknown(connector: Connector, shop: Shop) ->
 
 
 def test_somebody_else_s_slot_is_left_alone(connector: Connector, shop: Shop) -> None:
-    shop.run(
-        f"SELECT pg_drop_replication_slot('{connector.slot}')",
-        f"SELECT pg_create_logical_replication_slot('{connector.slot}', 'test_decoding')",
-    )
-    found = {item.check: item for item in connector.report().findings if item.topic == "slot"}
+    drop = f"SELECT pg_drop_replication_slot('{connector.slot}')"
+    shop.run(drop, f"SELECT pg_create_physical_replication_slot('{connector.slot}', true)")
+    try:
+        found = {item.check: item for item in connector.report().findings if item.topic == "slot"}
+    finally:
+        shop.run(drop)
     assert found["slot"].state == "failed"
     assert set(found) <= {"slot", "storage"}  # nothing advises to drop it

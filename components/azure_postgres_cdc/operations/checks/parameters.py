@@ -18,13 +18,13 @@ TIMEOUT_ADVISED_MS = 300_000
 
 # What a server or a login may set, and the least that a connector can live with, in ms. It takes a
 # snapshot of all tables in one transaction, and waits in it while its queue is full.
-_LOCK_TIMEOUT = "2s"
 _LIMITS = {
     "statement_timeout": TIMEOUT_ADVISED_MS,
     "idle_in_transaction_session_timeout": TIMEOUT_ADVISED_MS,
     "idle_session_timeout": TIMEOUT_ADVISED_MS,
     "transaction_timeout": 24 * 60 * 60 * 1000,
 }
+_LOCK_TIMEOUT = "2s"
 
 _RAISE = "raise {} (server.parameters), and let pulumi up restart the server"
 # Everything that PostgreSQL runs beside its background workers, which alone count here.
