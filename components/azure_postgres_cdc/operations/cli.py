@@ -122,7 +122,8 @@ def record(
     stack: StackName,
     project: Project = None,
     output: Annotated[
-        Path | None, typer.Option(help="Default: record.STACK.json beside the stack's file.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Default: record.STACK.json beside the stack's file."),
     ] = None,
 ) -> None:
     """Describe the server and its databases, with no credential and no data, for `rehearse`."""

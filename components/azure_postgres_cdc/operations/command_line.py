@@ -99,7 +99,10 @@ def one_line() -> Iterator[None]:
     except InvalidSettings as error:
         first, *faults = str(error).splitlines()
         shown = "; ".join(fault.removeprefix("  - ") for fault in faults)
-        _stop(f"{first.removesuffix(':')}: {shown}")
+        _stop(
+            f"{first.removesuffix(':')}: {shown}. Remedy: azure-postgres-cdc config check says the "
+            "line of each, and what helps"
+        )
     except CdcError as error:
         _stop(str(error))
     except BrokenPipeError:

@@ -165,13 +165,18 @@ class Stack:
         ]
         if not found:
             known = listed(f"{form.database} (slot {form.slot})" for form in self.forms)
+            if not self.forms:
+                raise CdcError(
+                    f"stack {self.name} was up with no database, and so has no connector. Remedy: "
+                    "list what is captured in databases, and run pulumi up"
+                )
             wanted = " ".join(
                 f"{option} {value}"
                 for option, value in (("--database", database), ("--slot", slot))
                 if value
             )
             raise CdcError(
-                f"stack {self.name} has no connector for {wanted}; it has {known or 'none'}. "
+                f"stack {self.name} has no connector for {wanted}; it has {known}. "
                 "Remedy: check the name, or run pulumi up first"
             )
         return found
@@ -257,7 +262,8 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
     forms = outputs.get("connectors", None if was_up else [])
     if forms is None:
         raise CdcError(
-            f"stack {name} has no output `connectors`: it was not up yet. Remedy: run pulumi up"
+            f"stack {name} has no output `connectors`: it was not up yet, or not to its end. "
+            "Remedy: run pulumi up"
         )
     return Stack(
         name=name,

@@ -29,7 +29,9 @@ Version = Annotated[int, typer.Option("--to", help="The major version, such as 1
 Record = Annotated[
     Path | None,
     typer.Option(
-        "--state", help="Where it is kept. Default: upgrade.STACK.json beside the stack's file."
+        "--state",
+        dir_okay=False,
+        help="Where it is kept. Default: upgrade.STACK.json beside the stack's file.",
     ),
 ]
 ReadOnly = Annotated[

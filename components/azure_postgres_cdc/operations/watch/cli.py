@@ -24,7 +24,7 @@ def watch(
     project: Project = None,
     database: Database = None,
     interval: Annotated[
-        float, typer.Option(min=0.2, help="Seconds from one sample to the next.")
+        float, typer.Option(min=0.2, max=86400, help="Seconds from one sample to the next.")
     ] = 2,
     once: Annotated[bool, typer.Option("--once", help="One sample, and no more.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="So many samples.")] = None,
