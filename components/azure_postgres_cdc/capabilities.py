@@ -22,6 +22,7 @@ _VERSIONS = {
     "pg_read_all_data": (14, None),
     "pg_stat_wal": (14, None),
     "slot statistics": (14, None),
+    "idle_session_timeout": (14, None),
     "statistics without delay": (15, None),
     "FOR TABLES IN SCHEMA": (15, None),
     "column lists and row filters of a publication": (15, None),
@@ -32,6 +33,7 @@ _VERSIONS = {
     "pg_failover_slots": (OLDEST_ON_AZURE, 16),
     "sync_replication_slots": (17, None),
     "failover slots": (17, None),
+    "transaction_timeout": (17, None),
     "generated columns in a publication": (18, None),
 }
 

@@ -137,7 +137,14 @@ class CdcProvider(ResourceProvider):
         return UpdateResult(self._pack(_patiently(self.change, olds, news)))
 
     def read(self, id_: str, props: Props) -> ReadResult:
-        found = self.look(self._plain(props))
+        try:
+            found = self.look(self._plain(props))
+        except DatabaseIsGone:
+            # It stays in the state. Without it, the next `up` would make it anew without a word,
+            # the slot too, once the database is restored.
+            name = quoted(props["database"])
+            warn([f"database {name} is gone; what the state has of it stays there until that goes"])
+            return ReadResult(id_, props)
         return ReadResult(id_ if found is not None else "", self._pack(found or {}))
 
     def delete(self, _id: str, _props: Props) -> None:

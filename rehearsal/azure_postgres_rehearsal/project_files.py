@@ -17,7 +17,8 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 PROJECT_FILE = "Pulumi.yaml"
 _NEEDED = ("server", "connection")
 _DIGITS = list("-+.0123456789")
-_REPLACED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp"))
+_KINDS = ("bool", "int", "float", "timestamp", "value")
+_REPLACED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 
 
 class RehearsalFailed(Exception):  # noqa: N818 - reads better where it is raised

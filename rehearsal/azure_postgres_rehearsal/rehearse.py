@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from azure_postgres_rehearsal.azure_api.operations import Operation
 from azure_postgres_rehearsal.engine import Outcome
-from azure_postgres_rehearsal.project_files import settings_in, stack_file
+from azure_postgres_rehearsal.project_files import RehearsalFailed, settings_in, stack_file
 from azure_postgres_rehearsal.record import Record, read
 from azure_postgres_rehearsal.rehearsal import NONE, Rehearsal
 from azure_postgres_rehearsal.statements import LOGGING, StatementLog, redacted
@@ -45,13 +46,16 @@ class Wishes:
         return stack_file(self.project, self.stack).with_name(f"record.{self.stack}.json")
 
     def pack(self) -> list[str]:
-        """The engine's options for the policies."""
+        """The engine's options for the policies. Raises RehearsalFailed where they are no use."""
         if not self.policies:
             return []
         pack = (self.project / POLICIES).resolve()
+        if not pack.is_dir():
+            raise RehearsalFailed(f"{self.project} has no folder {POLICIES}: no policies to ask")
         config = self.policy_config or pack / "config" / f"{self.stack}.json"
         options = ["--policy-pack", str(pack)]
         if config.is_file():
+            _check_json(config)
             options += ["--policy-pack-config", str(config.resolve())]
         return options
 
@@ -66,6 +70,16 @@ def rehearse(wishes: Wishes, say: Callable[[str], None]) -> Story:
         record=record,
     ) as rehearsal:
         return _Run(wishes, rehearsal, record, say).story()
+
+
+def _check_json(file: Path) -> None:
+    """The engine would say neither which file it is, nor the line."""
+    try:
+        json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:  # UnicodeDecodeError is one
+        raise RehearsalFailed(
+            f"{file} is no JSON: {error}. Remedy: mend it; docs/policies.md has the form"
+        ) from None
 
 
 class _Run:
@@ -135,10 +149,12 @@ class _Run:
             self._say("pulumi preview, with the policies")
             preview = self._rehearsal.engine.preview(*pack, capture=True, check=False)
             self._story.violations += violations_of(preview.events)
+            self._story.policies_judged = not preview.returncode
             if self._story.broken:
                 pack = []  # or nothing of what follows would be seen
         self._say("pulumi up")
         outcome = self._up(*pack)
+        self._story.policies_judged |= bool(pack) and not outcome.returncode
         self._story.violations = list(
             dict.fromkeys([*self._story.violations, *violations_of(outcome.events)])
         )

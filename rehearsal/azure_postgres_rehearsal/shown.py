@@ -34,8 +34,8 @@ def show(story: Story, console: Console) -> None:
     for word, texts in _remarks(story):
         for text in texts:
             console.print(Text(f"{word}: {text}", style=_STYLES.get(word, "")), soft_wrap=True)
-    if story.policies_asked and not story.violations:
-        console.print("policies: no violation")
+    if _policies_in_short(story):
+        console.print(f"policies: {_policies_in_short(story)}")
     style = "bold green" if story.is_fine else "bold red"
     console.print(Text(f"{story.verdict} ({story.server})", style=style), soft_wrap=True)
 
@@ -51,7 +51,8 @@ def markdown(story: Story) -> str:
     ]
     if story.policies_asked:
         found = _table(("level", "policy", "resource", "what it says"), _policies(story))
-        parts.append("**Policies**\n\n" + (found or "No violation.\n"))
+        short = _policies_in_short(story)
+        parts.append("**Policies**\n\n" + (f"{found}\n{short.capitalize()}.\n" if short else found))
     changes = list(_changes(story))
     parts += [
         _section("Azure operations", len(story.azure), _azure_table(story)),
@@ -85,6 +86,15 @@ def _azure(story: Story) -> Iterable[Row]:
 def _policies(story: Story) -> Iterable[Row]:
     for found in sorted(story.violations, key=lambda found: found.level != "mandatory"):
         yield found.level, found.policy, found.resource, found.message
+
+
+def _policies_in_short(story: Story) -> str:
+    """What the table of violations does not say."""
+    if not story.policies_asked or story.broken:
+        return ""
+    if not story.policies_judged:
+        return "not asked to the end, because of the error"
+    return "" if story.violations else "no violation"
 
 
 def _shortened(statements: Iterable[Statement]) -> Iterable[Statement]:

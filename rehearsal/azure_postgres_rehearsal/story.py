@@ -56,6 +56,8 @@ class Story:
     azure: list[AzureOperation] = field(default_factory=list)
     statements: list[Statement] = field(default_factory=list)
     policies_asked: bool = False
+    policies_judged: bool = False
+    """They have seen everything: the engine went through with them to the end."""
     violations: list[Violation] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)

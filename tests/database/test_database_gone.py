@@ -45,7 +45,10 @@ def test_nothing_is_left_to_be_dropped(
 ) -> None:
     drop(shop, slot.program["name"])  # PostgreSQL drops no database that has a slot
     administer(shop, f"DROP DATABASE {shop.name}")
+    slot.refresh()
+    assert "the state has of it stays there until that goes" in capfd.readouterr().err
     slot.destroy()
+    said = [line for line in capfd.readouterr().err.splitlines() if "is gone" in line]
     for provider in (
         PublicationProvider(),
         ReplicaIdentityProvider(),
@@ -54,9 +57,14 @@ def test_nothing_is_left_to_be_dropped(
     ):
         props = {"schema": "streamkap", "roles": [], "name": "streamkap_pub", "before": "{}"}
         managed = shop.managed(provider, **props, role="streamkap_role")
-        managed.outputs = managed.program
+        managed.id, managed.outputs = "of the state", managed.program
+        before = dict(managed.outputs)
+        managed.refresh()
+        assert managed.outputs == before  # forgotten, it would be made anew in a restored one
+        told = f"warning: database {shop.name} is gone; what the state has of it stays there until"
+        assert capfd.readouterr().err.startswith(told)
         managed.destroy()
-    said = [line for line in capfd.readouterr().err.splitlines() if "is gone" in line]
+        said += [line for line in capfd.readouterr().err.splitlines() if "is gone" in line]
     assert said == [f"warning: database {shop.name} is gone, and what was in it with it"] * 5
 
 

@@ -40,6 +40,27 @@ def test_publication_for_all_tables(connector: Connector, shop: Shop) -> None:
     assert not checks & {"new-tables", "form-tables"}
 
 
+def test_publication_of_all_tables_is_not_a_list_of_some(connector: Connector, shop: Shop) -> None:
+    shop.run(
+        "DROP PUBLICATION streamkap_pub",
+        "CREATE PUBLICATION streamkap_pub FOR ALL TABLES WITH (publish_via_partition_root)",
+        superuser=True,
+    )
+    state, evidence = connector.said("published-tables")
+    assert (state, evidence.partition(":")[0]) == ("warning", "it is FOR ALL TABLES")
+
+
+def test_list_of_tables_is_not_all_of_them(connector: Connector, shop: Shop) -> None:
+    connector.settings["capture"] = {"allTables": True}
+    state, evidence = connector.said("published-tables")
+    assert (state, evidence.partition(",")[0]) == ("warning", "it lists tables")
+    shop.run("CREATE TABLE public.more (id int PRIMARY KEY)")
+    assert connector.said("published-tables") == (
+        "failed",
+        "captured, and not published: public.more",
+    )
+
+
 def test_captured_schema_that_is_gone(connector: Connector, shop: Shop) -> None:
     """Its tables left the publication with it, and `up` refuses to go on."""
     connector.settings["capture"] = {"schemas": ["public", "sales"]}

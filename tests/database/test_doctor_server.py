@@ -53,6 +53,7 @@ def test_parameters_that_are_not_enough(poor: EmbeddedPostgres) -> None:
         "replication-slots": "warning",
         "wal-senders": "ok",
         "wal-sender-timeout": "warning",
+        "timeouts": "ok",
         "slot-limits": "ok",
         "pending-restart": "ok",
     }

@@ -181,4 +181,4 @@ def test_stack_that_has_no_connector_any_more(
     assert not is_read_only(run, connector.shop.name)
     records.write(State(stack="test", version=16, to=18), tmp_path / "empty.json")
     text = refusal(lambda: commands.status(stack, tmp_path / "empty.json", print))
-    assert "stack test has no connector" in text
+    assert "stack test was up with no database, and so has no connector" in text

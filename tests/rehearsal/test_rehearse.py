@@ -17,7 +17,7 @@ import yaml
 from support import PROJECT
 from typer.testing import CliRunner
 
-from azure_postgres_rehearsal.__main__ import app
+from azure_postgres_rehearsal.cli import app
 from azure_postgres_rehearsal.rehearsal import Rehearsal
 
 STACKS = ("dev", "staging", "prod")
@@ -309,6 +309,11 @@ def test_the_policies_take_a_configuration(project: Path) -> None:
     said = rehearse(project, "dev", "--policies", "--policy-config", str(lenient))
     assert NO_SLOT not in said
     assert "only-advice" in said
+    lenient.write_text(json.dumps({NO_SLOT: "sometimes"}))
+    said = rehearse(project, "dev", "--policies", "--policy-config", str(lenient), status=1)
+    assert '"sometimes" is not a valid enforcement level' in said
+    assert "policies: not asked to the end, because of the error" in said
+    assert "no violation" not in said
 
 
 @pytest.mark.full
@@ -327,6 +332,16 @@ def test_a_server_that_the_stack_makes_is_made_before_the_change(project: Path) 
     assert 'ALTER PUBLICATION "streamkap_pub" DROP TABLE ONLY "public"."customers"' in said
     assert "0 Azure operations, 0 restarts" in said
     assert "create" not in said.partition("resources")[2].partition("statements")[0]
+
+
+def test_a_configuration_of_the_policies_that_is_no_json(project: Path) -> None:
+    broken = project / "policies.dev.json"
+    broken.write_text("{bad")
+    options = ("--policies", "--policy-config", str(broken))
+    result = tool("rehearse", "--stack", "dev", *options, cwd=project)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith(f"azure-postgres-cdc: {broken} is no JSON: Expecting property")
+    assert result.stderr.endswith(". Remedy: mend it; docs/policies.md has the form\n")
 
 
 def test_a_stack_that_is_not_there_is_one_line_with_those_that_are(project: Path) -> None:

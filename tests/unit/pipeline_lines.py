@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from azure_postgres_cdc.operations import cli
-from azure_postgres_rehearsal.__main__ import app as rehearsal
+from azure_postgres_rehearsal.cli import app as rehearsal
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ("azure-postgres-cdc", "make", "pulumi")

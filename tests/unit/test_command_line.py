@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import subprocess
@@ -9,11 +10,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 from tests.unit.environments_support import GOOD, project_in
 from typer.testing import CliRunner
 
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.operations import cli
+from azure_postgres_cdc.operations import cli, record
 from azure_postgres_cdc.operations.command_line import one_line
 from azure_postgres_cdc.operations.snapshot import Choice
 from azure_postgres_cdc.operations.upgrade import state
@@ -73,18 +75,76 @@ def test_new_stack_from_a_stack_without_a_name(tmp_path: Path) -> None:
     assert not list((tmp_path / "stacks").iterdir())
 
 
-def test_a_file_that_cannot_be_used_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    for error, expected in (
+SPACE = "free some space there, or write to another place"
+ACCESS = "let the user that runs this read and write there, or choose another place"
+
+
+@pytest.mark.parametrize(
+    ("number", "file", "expected"),
+    [
+        (errno.ENOENT, "t.txt", "t.txt: No such file or directory. Remedy: check the path"),
+        (errno.ENOSPC, "t.txt", f"t.txt: No space left on device. Remedy: {SPACE}"),
+        (errno.EACCES, "t.txt", f"t.txt: Permission denied. Remedy: {ACCESS}"),
+        (errno.EROFS, "t.txt", f"t.txt: Read-only file system. Remedy: {ACCESS}"),
         (
-            FileNotFoundError(2, "No such file or directory", "tables.txt"),
-            "tables.txt: No such file or directory. Remedy: check the path, and who may read and "
-            "write there",
+            errno.EMFILE,
+            None,
+            "the operating system refused it: Too many open files. Remedy: raise the limit of open "
+            "files (ulimit -n), or end what holds so many",
         ),
-        (OSError("no way"), "no way"),
-    ):
-        with pytest.raises(Exception), one_line():  # noqa: B017, PT011 - typer's own
-            raise error
-        assert capsys.readouterr().err == f"azure-postgres-cdc: {expected}\n"
+        (
+            errno.ENOSPC,
+            None,
+            f"the operating system refused it: No space left on device. Remedy: {SPACE}",
+        ),
+        (
+            errno.EIO,
+            None,
+            "the operating system refused it: Input/output error. Remedy: the same command again",
+        ),
+    ],
+)
+def test_what_the_operating_system_refuses_has_its_remedy(
+    capsys: pytest.CaptureFixture[str], number: int, file: str | None, expected: str
+) -> None:
+    with pytest.raises(typer.Exit) as raised, one_line():
+        raise OSError(number, os.strerror(number), file)
+    assert raised.value.exit_code == 2
+    assert capsys.readouterr().err == f"azure-postgres-cdc: {expected}\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_the_file_that_does_not_fit_on_a_disk_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """The system does not name it, where writing fails and not opening."""
+    full = Path("/dev/full")
+    with pytest.raises(typer.Exit), one_line():
+        record.write({}, full)
+    assert capsys.readouterr().err == (
+        f"azure-postgres-cdc: /dev/full: No space left on device. Remedy: {SPACE}\n"
+    )
+
+
+def test_a_stack_that_does_not_fit_is_not_there_by_half(tmp_path: Path) -> None:
+    """It would be in the way of the next call."""
+    project_in(tmp_path)
+    result = limited(1, "new-stack", "qa", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert b"Pulumi.qa.yaml: File too large. Remedy: " in result.stderr
+    assert not list((tmp_path / "stacks").iterdir())
+
+
+def test_a_machine_on_which_nothing_can_be_written(tmp_path: Path) -> None:
+    result = limited(0, "--help", folder=tmp_path)
+    assert (result.returncode, result.stdout) == (2, b"")
+    said = result.stderr.decode()
+    assert said.startswith("azure-postgres-cdc: there is no place for temporary files: No usable ")
+    assert said.endswith("in the environment variable TMPDIR\n")
+
+
+def limited(blocks: int, *arguments: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    """The command where a file has room for so many blocks of 512 bytes."""
+    call = f"ulimit -f {blocks}; exec {' '.join((*COMMAND, *arguments))}"
+    return subprocess.run(["sh", "-c", call], cwd=folder, capture_output=True, check=False)
 
 
 def test_a_state_of_an_upgrade_that_is_no_text(tmp_path: Path) -> None:

@@ -235,10 +235,11 @@ def test_values_are_read_as_the_engine_reads_them() -> None:
     """What `pulumi config --json` of 3.220 has said of the same text."""
     text = """\
 a: {x: 1}
-b: [yes, on, 22:00, 4:30:00, 0123, 0o17, 0x1F, 1_000, 1e3, ~, True, 1., +5, -, "1"]
+b: [yes, on, 22:00, 4:30:00, 0123, 0o17, 0x1F, 1_000, 1e3, ~, True, 1., +5, -, "1", =]
 """
     node = compose(text)
     assert node is not None
     assert construct(node)["b"] == [
         "yes", "on", "22:00", "4:30:00", 83, 15, 31, 1000, 1000.0, None, True, 1.0, 5, "-", "1",
+        "=",
     ]  # fmt: skip

@@ -226,7 +226,10 @@ def test_stack_that_the_engine_does_not_have(project: Project) -> None:
 
 def test_stack_that_was_never_up(project: Project) -> None:
     said = one_line(run("doctor", "--stack", "prod", "--project", str(project(outputs={}))))
-    assert said == "stack prod has no output `connectors`: it was not up yet. Remedy: run pulumi up"
+    assert said == (
+        "stack prod has no output `connectors`: it was not up yet, or not to its end. Remedy: run "
+        "pulumi up"
+    )
 
 
 def test_settings_with_faults_are_one_line_too(project: Project) -> None:
@@ -235,6 +238,19 @@ def test_settings_with_faults_are_one_line_too(project: Project) -> None:
     assert said.startswith("Pulumi.prod.yaml has ")
     assert "colour: is no known key" in said
     assert "server.management" in said
+    assert said.endswith(
+        ". Remedy: azure-postgres-cdc config check says the line of each, and what helps"
+    )
+
+
+@pytest.mark.parametrize("command", ["doctor", "connector", "watch --once", "upgrade plan --to 18"])
+def test_stack_without_a_connector(project: Project, command: str) -> None:
+    folder = project(outputs={"connectors": []})
+    said = one_line(run(*command.split(), "--stack", "prod", "--project", str(folder)))
+    assert said == (
+        "stack prod was up with no database, and so has no connector. Remedy: list what is "
+        "captured in databases, and run pulumi up"
+    )
 
 
 def test_database_that_the_stack_does_not_have(project: Project) -> None:
@@ -248,7 +264,16 @@ def test_snapshot_on_a_server_out_of_reach(project: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    "call", [("doctor",), ("doctor", "--stack"), ("snapshot", "--stack", "s", "--type", "odd")]
+    "call",
+    [
+        ("doctor",),
+        ("doctor", "--stack"),
+        ("snapshot", "--stack", "s", "--type", "odd"),
+        ("record", "--stack", "s", "--output", "/"),
+        ("watch", "--stack", "s", "--interval", "inf"),
+        ("upgrade", "run", "--stack", "s", "--to", "18", "--state", "/"),
+        ("upgrade", "status", "--stack", "s", "--state", "/"),
+    ],
 )
 def test_wrong_call(call: tuple[str, ...]) -> None:
     result = run(*call)

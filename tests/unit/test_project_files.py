@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from azure_postgres_rehearsal.__main__ import app
+from azure_postgres_rehearsal.cli import app
+from azure_postgres_rehearsal.ending import Interrupted, cleaning_up
 from azure_postgres_rehearsal.project_files import (
     RehearsalFailed,
     project_folder,
@@ -164,18 +166,18 @@ def test_a_project_that_is_none(project: Path, content: str) -> None:
     assert "Remedy: " in result.stderr
 
 
-def test_a_closed_terminal_ends_a_rehearsal_as_ctrl_c_does(
-    monkeypatch: pytest.MonkeyPatch, project: Path
-) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_closed_terminal_ends_a_rehearsal_as_ctrl_c_does(number: signal.Signals) -> None:
     """Nobody else would end the engine. After `nohup`, it goes on."""
-    handlers = {signal.SIGTERM: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL}
-    monkeypatch.setattr(signal, "getsignal", handlers.__getitem__)
-    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
-    for command in ("up", "demo", "rehearse"):
-        for inherited in (signal.SIG_DFL, signal.SIG_IGN):
-            handlers[signal.SIGHUP] = inherited
-            CliRunner().invoke(app, [command, "--stack", "nope", "--project", str(project)])
-            is_ignored = handlers[signal.SIGHUP] is signal.SIG_IGN
-            assert is_ignored == (inherited is signal.SIG_IGN)
-            assert callable(handlers[signal.SIGHUP]) or is_ignored
-            assert handlers[signal.SIGHUP] is not signal.SIG_DFL
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        with cleaning_up():
+            os.kill(os.getpid(), number)
+        signal.signal(number, signal.SIG_DFL)
+        with pytest.raises(Interrupted) as raised, cleaning_up():
+            os.kill(os.getpid(), number)
+        assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(number, before)
+    assert isinstance(raised.value, KeyboardInterrupt)
+    assert raised.value.status == 128 + number

@@ -160,6 +160,31 @@ def test_the_verdict_says_it_all_in_a_line() -> None:
     assert not story(errors=["no"]).is_fine
 
 
+@pytest.mark.parametrize(
+    ("judged", "violations", "expected"),
+    [
+        (True, [], "no violation"),
+        (True, [Violation("q", "advisory", "", "")], ""),
+        (False, [Violation("q", "mandatory", "", "")], ""),
+        (False, [], "not asked to the end, because of the error"),
+        (False, [Violation("q", "advisory", "", "")], "not asked to the end, because of the error"),
+    ],
+)
+def test_policies_that_were_not_asked_to_the_end_find_nothing(
+    judged: bool, violations: list[Violation], expected: str
+) -> None:
+    """As with a configuration that the engine refuses."""
+    found = story(policies_asked=True, policies_judged=judged, violations=violations)
+    console = Console(file=StringIO(), width=100)
+    show(found, console)
+    assert isinstance(console.file, StringIO)
+    said = [line for line in console.file.getvalue().splitlines() if line.startswith("policies: ")]
+    assert said == ([f"policies: {expected}"] if expected else [])
+    comment = markdown(found)
+    assert ("No violation" in comment or "no violation" in comment) == (expected == "no violation")
+    assert expected in comment.lower()
+
+
 LARGE = story(
     changes=[Change("create", "a:b:C", f"resource-{number}") for number in range(3_000)],
     azure=[AzureOperation("restart", "", by_hand=True)],

@@ -20,6 +20,13 @@ CONNECT_TIMEOUT_SECONDS = 15
 LOCK_TIMEOUT_SECONDS = 10
 ENTRA = "entra"
 
+# Nobody's function or table may stand in for the catalog's; a backslash is a backslash, and a type
+# has the name that it has everywhere.
+_AS_WRITTEN = (
+    "-c search_path=pg_catalog -c standard_conforming_strings=on -c quote_all_identifiers=off"
+)
+_NO_LIMITS = " -c statement_timeout=0 -c idle_in_transaction_session_timeout=0"
+
 _NO_ROUTE = "check connection.host and connection.port, the firewall rules and the network route"
 _NOT_UP = "wait until the server is up"
 _TOO_MANY = "end idle connections or raise max_connections"
@@ -115,20 +122,26 @@ def connect(
     autocommit: bool = False,
     replication: bool = False,
     transaction: bool = True,
+    own_limits: bool = False,
 ) -> Iterator[Connection]:
     """A connection; what was done on it is committed at the end, unless an error is raised.
 
     `replication`: the kind that reads a slot, and takes replication commands. `transaction`: the
-    same connection without one, as for `looking_at`.
+    same connection without one, as for `looking_at`. `own_limits`: with the time limits that the
+    server has for this login.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
     where the server did not answer, DatabaseIsGone where it has no such database; and whatever
     PostgreSQL says later as one line, too. What is set with SET does not outlive this, like in a
     new one.
     """
-    key = (database, autocommit, replication, *sorted(connection.items()))
+    key = (database, autocommit, replication, own_limits, *sorted(connection.items()))
     opened = idle_connections.take(key) or _open(
-        connection, database, autocommit=autocommit, replication=replication
+        connection,
+        database,
+        autocommit=autocommit,
+        replication=replication,
+        own_limits=own_limits,
     )
     opened.autocommit = autocommit or not transaction
     try:
@@ -155,11 +168,22 @@ def looking_at(connection: Mapping[str, Any], database: str) -> AbstractContextM
 
 
 def _open(
-    connection: Mapping[str, Any], database: str, *, autocommit: bool, replication: bool
+    connection: Mapping[str, Any],
+    database: str,
+    *,
+    autocommit: bool,
+    replication: bool,
+    own_limits: bool,
 ) -> Connection:
+    # A limit that somebody has set for the administrator's queries is not meant for DDL that waits
+    # for a lock: lock_timeout is, after which it is tried again. A transaction that waits keeps
+    # others waiting for what it has locked already.
+    limits = "" if own_limits else _NO_LIMITS
+    if not autocommit:
+        limits += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
     try:
         return psycopg.connect(
-            **_parameters(connection, database, autocommit=autocommit, replication=replication),
+            **_parameters(connection, database, limits, replication=replication),
             autocommit=True,
             prepare_threshold=None,  # DISCARD ALL drops prepared statements unnoticed
         )
@@ -182,18 +206,8 @@ def _where(connection: Mapping[str, Any]) -> str:
 
 
 def _parameters(
-    connection: Mapping[str, Any], database: str, *, autocommit: bool, replication: bool
+    connection: Mapping[str, Any], database: str, limits: str, *, replication: bool
 ) -> dict[str, Any]:
-    # Nobody's function or table may stand in for the catalog's; a backslash is a backslash.
-    # A limit that somebody has set for the administrator's queries is not meant for DDL that waits
-    # for a lock: lock_timeout is, after which it is tried again.
-    options = (
-        "-c search_path=pg_catalog -c standard_conforming_strings=on -c statement_timeout=0 "
-        "-c idle_in_transaction_session_timeout=0"
-    )
-    if not autocommit:
-        # A transaction that waits keeps others waiting for what it has locked already.
-        options += f" -c lock_timeout={LOCK_TIMEOUT_SECONDS}s"
     parameters: dict[str, Any] = {
         "host": connection["host"],
         "port": int(connection["port"]),
@@ -203,7 +217,7 @@ def _parameters(
         "sslmode": connection["sslMode"],
         "connect_timeout": CONNECT_TIMEOUT_SECONDS,
         "application_name": "azure-postgres-cdc",
-        "options": options,
+        "options": f"{_AS_WRITTEN}{limits}",
         "client_encoding": "UTF8",  # or names would have to fit into what the role has set
         "keepalives_idle": 30,
     }

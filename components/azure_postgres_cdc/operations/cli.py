@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from azure_postgres_cdc.operations import doctor as diagnosis
 from azure_postgres_cdc.operations import engine
@@ -20,10 +19,12 @@ from azure_postgres_cdc.operations.command_line import (
     FAILED,
     Commands,
     Database,
+    Output,
     Project,
     Slot,
     StackName,
     one_line,
+    writing,
 )
 from azure_postgres_cdc.operations.connector.cli import connector
 from azure_postgres_cdc.operations.environments.cli import app as config
@@ -79,9 +80,9 @@ def doctor(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
     else:
-        show(report, Console(highlight=False))
+        show(report, Output(highlight=False))
     if markdown is not None:
-        with one_line():
+        with one_line(), writing(markdown):
             markdown.write_text(as_markdown(report), encoding="utf-8")
     raise typer.Exit(_status(report, strict=strict, also=fail_on or ()))
 
@@ -121,7 +122,8 @@ def record(
     stack: StackName,
     project: Project = None,
     output: Annotated[
-        Path | None, typer.Option(help="Default: record.STACK.json beside the stack's file.")
+        Path | None,
+        typer.Option(dir_okay=False, help="Default: record.STACK.json beside the stack's file."),
     ] = None,
 ) -> None:
     """Describe the server and its databases, with no credential and no data, for `rehearse`."""

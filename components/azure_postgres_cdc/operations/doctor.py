@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from azure_postgres_cdc.database import idle_connections
 from azure_postgres_cdc.errors import CdcError, Unreachable, explained
 from azure_postgres_cdc.names import listed
-from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of
+from azure_postgres_cdc.operations.checks import CHECKS, Check, name_of, parameters
 from azure_postgres_cdc.operations.command_line import one_line
 from azure_postgres_cdc.operations.findings import (
     Finding,
@@ -30,6 +30,11 @@ CONNECTION_CHECKS = {
     "settings": "the settings and what was up have the same connectors",
 }
 """The checks that come before those of a connector that can be reached."""
+
+
+_LOOK_AGAIN = "run doctor again; where it stays, give back what PostgreSQL grants to PUBLIC"
+_REPORT = "report it to the maintainers"
+_UP_AGAIN = "run pulumi up again"
 
 
 class _Lost(CdcError):  # noqa: N818 - reads better where it is caught
@@ -64,10 +69,11 @@ def _connector(stack: Stack, form: Form, plan: Plan | None, say: Say) -> list[Fi
         return [found("settings", result)]
     try:
         with (
-            as_connector(form, autocommit=True) as connection,
+            as_connector(form, autocommit=True, own_limits=True) as connection,
             Administrator(stack.administrator(form), form.database) as administrator,
         ):
             findings = [found("connection", _reached(form))]
+            parameters.own_limits(connection)
             subject = Subject(stack, form, plan, connection, administrator)
             for topic in CHECKS:
                 say(f"{where}: {topic}")
@@ -97,7 +103,9 @@ def _result(check: Check, subject: Subject) -> Result | None:
             result = check(subject)
     except CdcError as error:
         reason = from_error(error)
-        result = unknown(reason.evidence, reason.remedy)
+        result = unknown(reason.evidence, reason.remedy or _LOOK_AGAIN)
+    except Exception as error:  # the others have something to say all the same
+        result = unknown(f"could not be looked at: unexpected {type(error).__name__}", _REPORT)
     if subject.connection.closed:
         why = f": {result.evidence}" if result else ""
         raise _Lost(
@@ -135,7 +143,8 @@ def _finding(database: str, slot: str, topic: str, check: str, result: Result) -
         check=check,
         state=result.state,
         evidence=result.evidence,
-        remedy=result.remedy,
+        # Of the remedies that `up` has as well: here, it is doctor who looks once more.
+        remedy=result.remedy.replace(_UP_AGAIN, "run doctor again"),
     )
 
 

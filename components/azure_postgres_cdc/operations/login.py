@@ -23,14 +23,18 @@ _CONNECT_REMEDY = "run pulumi up --refresh, which grants CONNECT again"
 
 @contextmanager
 def as_connector(
-    form: Form, *, autocommit: bool = False, replication: bool = False
+    form: Form, *, autocommit: bool = False, replication: bool = False, own_limits: bool = False
 ) -> Iterator[Connection]:
     """As `connect`, with the remedies that help a connector."""
     with ExitStack() as exits:
         try:
             opened = exits.enter_context(
                 connect(
-                    form.connection, form.database, autocommit=autocommit, replication=replication
+                    form.connection,
+                    form.database,
+                    autocommit=autocommit,
+                    replication=replication,
+                    own_limits=own_limits,
                 )
             )
         except CdcError as error:

@@ -14,6 +14,7 @@ from azure_postgres_cdc.azure.client import FlexibleServer
 from azure_postgres_cdc.database.connection import connect
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.operations import record_catalog as catalog
+from azure_postgres_cdc.operations.command_line import writing
 from azure_postgres_cdc.operations.record_catalog import Json
 from azure_postgres_cdc.operations.stack import Stack
 from azure_postgres_cdc.plan import connector_schemas
@@ -54,7 +55,8 @@ def describe(stack: Stack, say: Say = silent) -> Json:
 
 def write(record: Json, file: Path) -> None:
     """Write it for git: one fact a line."""
-    file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    with writing(file):
+        file.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def default_file(stack: Stack) -> Path:

@@ -30,6 +30,10 @@ from azure_postgres_cdc.server_args import NONE
 from azure_postgres_cdc.settings import Settings, parse
 
 PROJECT_FILE = "Pulumi.yaml"
+_ASK_STORAGE = (
+    "look at the free storage where the server is run; azure-postgres-cdc watch takes its size "
+    "with --storage-gib"
+)
 _SUBSCRIPTION_KEY = "azure-native:subscriptionId"
 _SUBSCRIPTION_VARIABLE = "ARM_SUBSCRIPTION_ID"
 
@@ -164,13 +168,18 @@ class Stack:
         ]
         if not found:
             known = listed(f"{form.database} (slot {form.slot})" for form in self.forms)
+            if not self.forms:
+                raise CdcError(
+                    f"stack {self.name} was up with no database, and so has no connector. Remedy: "
+                    "list what is captured in databases, and run pulumi up"
+                )
             wanted = " ".join(
                 f"{option} {value}"
                 for option, value in (("--database", database), ("--slot", slot))
                 if value
             )
             raise CdcError(
-                f"stack {self.name} has no connector for {wanted}; it has {known or 'none'}. "
+                f"stack {self.name} has no connector for {wanted}; it has {known}. "
                 "Remedy: check the name, or run pulumi up first"
             )
         return found
@@ -241,10 +250,10 @@ class Stack:
         try:
             server = self.server_in_azure
         except CdcError as reason:
-            raise CdcError(f"{unknown}: {reason}") from None
+            raise CdcError(f"{unknown}: {reason}. Remedy: {_ASK_STORAGE}") from None
         found = server.facts().storage_gib
         if not found:
-            raise CdcError(f"{unknown}: Azure does not say")
+            raise CdcError(f"{unknown}: Azure does not say. Remedy: {_ASK_STORAGE}")
         return found * 1024**3
 
 
@@ -271,7 +280,8 @@ def load(name: str, project: Path | None, *, was_up: bool = True) -> Stack:
     forms = outputs.get("connectors", None if was_up else [])
     if forms is None:
         raise CdcError(
-            f"stack {name} has no output `connectors`: it was not up yet. Remedy: run pulumi up"
+            f"stack {name} has no output `connectors`: it was not up yet, or not to its end. "
+            "Remedy: run pulumi up"
         )
     return Stack(
         name=name,

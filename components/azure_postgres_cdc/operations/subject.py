@@ -41,6 +41,11 @@ class Subject:
         """The connector's slot; None where there is none."""
         return slot_catalog.find(self.connection, self.form.slot)
 
+    @property
+    def own_slot(self) -> Slot | None:
+        """The same; None also where that is somebody else's, to be left alone."""
+        return self.slot if self.slot and self.slot.fits(self.form.database) else None
+
     @cached_property
     def published(self) -> Definition | None:
         """The connector's publication; None where there is none."""

@@ -32,6 +32,7 @@ CHECKS: Mapping[str, tuple[Check, ...]] = {
         parameters.replication_slots,
         parameters.wal_senders,
         parameters.wal_sender_timeout,
+        parameters.timeouts,
         parameters.slot_limits,
         parameters.pending_restart,
     ),

@@ -11,12 +11,13 @@ from azure_postgres_cdc.database.connection import Connection
 from azure_postgres_cdc.database.connector_table import ConnectorTableProvider
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTableProvider
 from azure_postgres_cdc.database.signal_table import SignalTableProvider
-from azure_postgres_cdc.errors import CdcError, explained
+from azure_postgres_cdc.errors import CdcError, Passing, explained
 from azure_postgres_cdc.names import TableName, quoted
-from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok
+from azure_postgres_cdc.operations.findings import Result, failed, from_error, ok, unknown
 from azure_postgres_cdc.operations.subject import Subject
 
 _LOCK_TIMEOUT = "5s"
+_IN_BETWEEN = "look for triggers, rules and policies on the table, or a pooler in between"
 _SIGNAL = (
     "INSERT INTO {table} (id, type) VALUES ({id}, 'doctor')",
     "UPDATE {table} SET data = '' WHERE id = {id}",
@@ -71,17 +72,25 @@ def _written(
 ) -> Result | None:
     if table is None:
         return None
+    remedies = {
+        "42501": f"pulumi up --refresh, which grants SELECT, INSERT and UPDATE on {table} again",
+        "42P01": "pulumi up, which makes it again",
+        "3F000": "pulumi up, which makes it again",
+    }
+    what = f"{quoted(subject.form.username)} cannot write to {table}"
     try:
-        with explained(f"{quoted(subject.form.username)} cannot write to {table}"):
+        with explained(what, remedies):
             left = _try(subject.connection, table, statements)
+    except Passing as error:  # a lock, say: nothing is known of what the connector may
+        found = from_error(error)
+        return unknown(found.evidence, found.remedy)
     except CdcError as error:
-        reason = from_error(error)  # whose remedy is the better one: a read-only server, a lock
-        remedy = f"pulumi up --refresh, which grants SELECT, INSERT and UPDATE on {table} again"
-        return failed(reason.evidence, reason.remedy or remedy)
+        found = from_error(error)
+        return failed(found.evidence, found.remedy or _IN_BETWEEN)
     if left:
         return failed(
             f"a row of doctor's stayed in {table}, though it was rolled back",
-            "look for triggers on the table, or a pooler in between, and delete the row",
+            f"{_IN_BETWEEN}, and delete the row",
         )
     return ok(f"{table} takes INSERT and UPDATE (tried, and rolled back)")
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from azure_postgres_cdc import capabilities
 from azure_postgres_cdc.azure.parameters import MAX_WORKER_PROCESSES
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.driver import sql
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.names import listed
+from azure_postgres_cdc.names import listed, quoted
 from azure_postgres_cdc.operations.findings import Result, failed, ok, warning
 from azure_postgres_cdc.operations.subject import Subject
 
 TIMEOUT_ADVISED_MS = 300_000
 """A pause of the connector's (a rebalance, a deployment) takes minutes."""
+
+# What a server or a login may set, and the least that a connector can live with, in ms. It takes a
+# snapshot of all tables in one transaction, and waits in it while its queue is full.
+_LIMITS = {
+    "statement_timeout": TIMEOUT_ADVISED_MS,
+    "idle_in_transaction_session_timeout": TIMEOUT_ADVISED_MS,
+    "idle_session_timeout": TIMEOUT_ADVISED_MS,
+    "transaction_timeout": 24 * 60 * 60 * 1000,
+}
+_LOCK_TIMEOUT = "2s"
 
 _RAISE = "raise {} (server.parameters), and let pulumi up restart the server"
 # Everything that PostgreSQL runs beside its background workers, which alone count here.
@@ -74,12 +86,44 @@ def wal_sender_timeout(subject: Subject) -> Result:
     )
 
 
+def own_limits(connection: Connection) -> None:
+    """None of the login's time limits ends doctor, which has to tell of them; a lock does not hold
+    it up: since PostgreSQL 18, the catalog's view of a publication waits for those on its tables.
+    """
+    version = connection.info.server_version
+    later = ("idle_session_timeout", "transaction_timeout")
+    names = [name for name in _LIMITS if name not in later or capabilities.has(name, version)]
+    statements = [sql.SQL("SET lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT))]
+    statements += [sql.SQL("SET {} = 0").format(sql.Identifier(name)) for name in names]
+    connection.execute(sql.SQL("; ").join(statements))
+
+
+def timeouts(subject: Subject) -> Result:
+    """No time limit of the login's ends what the connector is at, its snapshots first."""
+    query = "SELECT name, reset_val FROM pg_settings WHERE name = ANY(%s) ORDER BY 1"
+    found = [(name, int(value)) for name, value in rows(subject.connection, query, list(_LIMITS))]
+    short = [(name, value) for name, value in found if 0 < value < _LIMITS[name]]
+    if not short:
+        return ok("no time limit ends what the connector does")
+    user = quoted(subject.form.username)
+    return warning(
+        f"{listed(f'{name} is {value} ms' for name, value in short)}: the server ends what takes "
+        "the connector longer, a snapshot first",
+        "; ".join(f"ALTER ROLE {user} SET {name} = 0" for name, _ in short)
+        + ", as the administrator; then restart the source",
+    )
+
+
 def slot_limits(subject: Subject) -> Result:
     """Nothing is set that lets PostgreSQL give up a slot by itself."""
     endless = {"max_slot_wal_keep_size": "-1", "idle_replication_slot_timeout": "0"}
-    found = _settings(subject.connection, list(endless))
+    query = """
+SELECT name, setting, coalesce(unit, '') FROM pg_settings WHERE name = ANY(%s) ORDER BY 1
+"""
     limits = [
-        f"{name} is {value}" for name, value in sorted(found.items()) if value != endless[name]
+        f"{name} is {value} {unit}"
+        for name, value, unit in rows(subject.connection, query, list(endless))
+        if value != endless[name]
     ]
     if not limits:
         return ok("PostgreSQL keeps a slot's WAL for as long as it takes")

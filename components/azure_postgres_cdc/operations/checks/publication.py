@@ -41,15 +41,28 @@ def published_tables(subject: Subject) -> Result | None:
     if found is None:
         return None
     members = _members(subject, found)
-    if subject.plan.capture.get("tables"):
+    # Of whole schemas, `new_tables` says what is missing.
+    if not subject.plan.capture.get("schemas"):
         missing = sorted(set(subject.captured) - members)
         if missing:
             return failed(
                 f"captured, and not published: {listed(missing)}",
                 "run pulumi up, then snapshot these tables",
             )
+    wants_all = bool(subject.plan.capture.get("allTables"))
+    if found.all_tables and not wants_all:
+        return warning(
+            "it is FOR ALL TABLES: every table of the database is published, also those to come, "
+            "and the stack captures some",
+            "run pulumi preview, which says how to go on",
+        )
+    if wants_all and not found.all_tables:
+        return warning(
+            "it lists tables, and the stack captures all: those to come are not published",
+            "run pulumi preview, which says how to go on",
+        )
     extra = sorted(members - set(subject.captured) - subject.form.own_tables)
-    if extra and not found.all_tables:
+    if extra and not wants_all:
         return warning(
             f"published, and not captured by the stack: {listed(extra)}",
             "run pulumi up, which takes them out, or add them to `capture`",

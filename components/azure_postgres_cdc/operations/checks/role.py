@@ -24,6 +24,14 @@ def role_flags(subject: Subject) -> Result:
     """The user has REPLICATION, and nothing that a connector has no use for."""
     user = quoted(subject.form.username)
     replication, *more, expires, until = rows(subject.connection, _FLAGS)[0]
+    acting = rows(
+        subject.connection, "SELECT current_user::text WHERE current_user <> session_user"
+    )
+    if acting:
+        return failed(
+            f"{user} acts as {quoted(acting[0])} as soon as it has logged in: it can read no slot",
+            f"ALTER ROLE {user} RESET role, as the administrator",
+        )
     if not replication:
         return failed(
             f"{user} lacks REPLICATION: it can read no slot",

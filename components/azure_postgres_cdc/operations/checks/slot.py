@@ -55,7 +55,7 @@ def slot(subject: Subject) -> Result:
 
 def slot_valid(subject: Subject) -> Result | None:
     """PostgreSQL still holds all the WAL that the slot needs."""
-    found = subject.slot
+    found = subject.own_slot
     if found is None:
         return None
     if found.invalidated:
@@ -74,7 +74,7 @@ def slot_valid(subject: Subject) -> Result | None:
 
 def slot_active(subject: Subject) -> Result | None:
     """Somebody reads it."""
-    found = subject.slot
+    found = subject.own_slot
     if found is None:
         return None
     if found.active:
@@ -88,7 +88,7 @@ def slot_active(subject: Subject) -> Result | None:
 
 def lag(subject: Subject) -> Result | None:
     """How far the connector's confirmed position is behind the server, in bytes and seconds."""
-    found = subject.slot
+    found = subject.own_slot
     if found is None or found.lag_bytes is None:
         return None
     behind = max(0, found.lag_bytes)
@@ -115,7 +115,7 @@ def lag(subject: Subject) -> Result | None:
 
 def retained_wal(subject: Subject) -> Result | None:
     """The WAL that the slot keeps the server from removing."""
-    found = subject.slot
+    found = subject.own_slot
     if found is None or found.held_bytes is None:
         return None
     retained = found.retained_bytes

@@ -48,7 +48,7 @@ def storage(subject: Subject) -> Result:
 
 def time_to_full(subject: Subject) -> Result | None:
     """When a slot that nobody reads will have filled the storage, at the average rate of WAL."""
-    found = subject.slot
+    found = subject.own_slot
     if found is None:
         return None
     if found.active:
@@ -82,7 +82,8 @@ def _bytes_per_second(connection: Connection) -> float:
         written, seconds = rows(connection, _SINCE_RESET)[0]
         if seconds < YOUNG_SECONDS:
             raise CdcError(
-                f"the statistics of WAL are {duration(seconds)} old, too young for a forecast"
+                f"the statistics of WAL are {duration(seconds)} old, too young for a forecast. "
+                "Remedy: run doctor again in an hour"
             )
         return float(written / seconds)
     first = _written(connection)

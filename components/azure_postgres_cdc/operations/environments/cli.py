@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from azure_postgres_cdc.errors import CdcError
-from azure_postgres_cdc.operations.command_line import FAILED, Project, line, one_line
+from azure_postgres_cdc.operations.command_line import FAILED, Project, line, one_line, writing
 from azure_postgres_cdc.operations.environments.check import Checked, check
 from azure_postgres_cdc.operations.environments.copied import Copy, copied
 from azure_postgres_cdc.operations.environments.diff import differences
@@ -105,10 +106,20 @@ def new_stack(
             _copy(where, source, name) if source is not None else Copy(new_text(where.name, name))
         )
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("x", encoding="utf-8") as target:
-            target.write(copy.text)
+        _write(copy.text, file)
         found = check(where, name)
     _tell(found, copy, source)
+
+
+def _write(text: str, file: Path) -> None:
+    """Write it whole, or leave nothing: half a file would be in the way of the next call."""
+    with writing(file), file.open("x", encoding="utf-8") as target:
+        try:
+            target.write(text)
+            target.flush()
+        except OSError:
+            file.unlink()
+            raise
 
 
 def _copy(where: PulumiProject, source: str, name: str) -> Copy:

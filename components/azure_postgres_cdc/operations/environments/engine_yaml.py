@@ -1,7 +1,8 @@
 """YAML as Pulumi's engine reads it (YAML 1.2 in the main), with the line of everything.
 
 PyYAML reads YAML 1.1, where `22:00` is the number 1320 and `yes` is true. A stack that is right for
-one of them must not be wrong for the other.
+one of them must not be wrong for the other. ruamel.yaml has a 1.2 of its own,
+in which `017` is 17, for the engine 15, and a date is no text.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any
 import yaml
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-_REPLACED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float", "timestamp"))
+_KINDS = ("bool", "int", "float", "timestamp", "value")
+_REPLACED = frozenset(f"tag:yaml.org,2002:{kind}" for kind in _KINDS)
 _DIGITS = list("-+.0123456789")
 _ENDLESS = "something is in itself, or in too many other things"
 

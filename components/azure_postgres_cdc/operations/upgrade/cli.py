@@ -7,7 +7,14 @@ from typing import Annotated
 
 import typer
 
-from azure_postgres_cdc.operations.command_line import FAILED, Project, StackName, line, one_line
+from azure_postgres_cdc.operations.command_line import (
+    FAILED,
+    Project,
+    StackName,
+    lasting_line,
+    line,
+    one_line,
+)
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.upgrade import commands
 from azure_postgres_cdc.progress import working
@@ -22,7 +29,9 @@ Version = Annotated[int, typer.Option("--to", help="The major version, such as 1
 Record = Annotated[
     Path | None,
     typer.Option(
-        "--state", help="Where it is kept. Default: upgrade.STACK.json beside the stack's file."
+        "--state",
+        dir_okay=False,
+        help="Where it is kept. Default: upgrade.STACK.json beside the stack's file.",
     ),
 ]
 ReadOnly = Annotated[
@@ -79,7 +88,7 @@ def run(
             patience=wait * 60,
             at=at,
         )
-        is_proved = commands.run(load(stack, project), to, state, options, line)
+        is_proved = commands.run(load(stack, project), to, state, options, lasting_line)
     raise typer.Exit(0 if is_proved else FAILED)
 
 
@@ -100,5 +109,5 @@ def abort(
     """
     with one_line(), working(f"reading stack {stack}") as at:
         options = commands.Options(patience=wait * 60, at=at)
-        is_proved = commands.abort(load(stack, project), state, options, line)
+        is_proved = commands.abort(load(stack, project), state, options, lasting_line)
     raise typer.Exit(0 if is_proved else FAILED)

@@ -205,7 +205,10 @@ def _version(stack: Stack, to: int, connection: Connection) -> Result:
 
 def _replicas(stack: Stack, _to: int, _connection: Connection) -> Result:
     if stack.settings.server.management == NONE:
-        return unknown("read replicas are not looked at: management: none leaves Azure alone")
+        return unknown(
+            "read replicas are not looked at: management: none leaves Azure alone",
+            "look for them where the server is run; they are made again after an upgrade",
+        )
     server = stack.server_in_azure
     if server.facts().replica_of:
         return failed("the server is a read replica", "upgrade its primary")

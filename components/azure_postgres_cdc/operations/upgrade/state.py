@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from azure_postgres_cdc.errors import CdcError
+from azure_postgres_cdc.operations.command_line import writing
 from azure_postgres_cdc.operations.stack import Stack
 
 
@@ -108,7 +109,7 @@ def write(state: State, file: Path) -> None:
     """Replace the file as a whole: whoever is killed meanwhile leaves the old one or the new."""
     fresh = file.with_name(f".{file.name}.new")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+    with writing(file), os.fdopen(handle, "w", encoding="utf-8") as stream:
         stream.write(state.model_dump_json(indent=1) + "\n")
         stream.flush()
         os.fsync(stream.fileno())

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from azure_postgres_cdc.operations.command_line import Database, Project, StackName, one_line
+from azure_postgres_cdc.operations.command_line import (
+    Database,
+    Output,
+    Project,
+    StackName,
+    one_line,
+)
 from azure_postgres_cdc.operations.stack import load
 from azure_postgres_cdc.operations.watch.loop import Options, Watch
 from azure_postgres_cdc.progress import working
@@ -24,7 +24,7 @@ def watch(
     project: Project = None,
     database: Database = None,
     interval: Annotated[
-        float, typer.Option(min=0.2, help="Seconds from one sample to the next.")
+        float, typer.Option(min=0.2, max=86400, help="Seconds from one sample to the next.")
     ] = 2,
     once: Annotated[bool, typer.Option("--once", help="One sample, and no more.")] = False,
     count: Annotated[int | None, typer.Option(min=1, help="So many samples.")] = None,
@@ -44,23 +44,9 @@ def watch(
     Ctrl-C ends it. Exit status: 0, 1 a slot is lost, 2 could not run, or had no answer at all.
     """
     status = 0
-    signal.signal(signal.SIGTERM, _interrupted)
-    with one_line(), suppress(KeyboardInterrupt), _until_nobody_reads():
+    with one_line():
         with working(f"reading stack {stack}"):
             found = load(stack, project)
         options = Options(interval, 1 if once else count, as_json, html, storage_gib)
-        status = Watch(found, found.forms_of(database), options).run(Console(highlight=False))
+        status = Watch(found, found.forms_of(database), options).run(Output(highlight=False))
     raise typer.Exit(status)
-
-
-@contextmanager
-def _until_nobody_reads() -> Iterator[None]:
-    """Whoever takes in what is printed may leave, as `head` does."""
-    try:
-        yield
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _interrupted(_signal: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
