@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows
+from azure_postgres_cdc.database.group_roles import without_what_goes
 from azure_postgres_cdc.database.membership import (
     SCHEMA_OWNER,
     acting_for,
@@ -242,7 +243,8 @@ def grant(connection: Connection, access: Access) -> None:
             f"{listed(map(quoted, missing))} does not exist. Remedy: make it, or take it out of "
             "the settings"
         )
-    missing_grants = lacking(connection, access, within_reach(connection))
+    with without_what_goes(connection, access.role):
+        missing_grants = lacking(connection, access, within_reach(connection))
     _carry_out(connection, "GRANT {} ON {} {} TO {}", missing_grants, access.role)
     _check_granted(connection, access)
 
