@@ -167,3 +167,32 @@ def test_role_and_login_of_another_stack_are_refused_until_a_word_lets_go_of_the
     capfd.readouterr()
     assert managed.up() == []
     assert f"warning: the role {user} is that of stack acme/cdc/dev" in capfd.readouterr().err
+
+
+def test_membership_that_somebody_else_has_granted_stays_with_a_warning(
+    shop: Shop, groups: tuple[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    role, _ = groups
+    shop.run(f"GRANT pg_read_all_data TO {role}", superuser=True)
+    shop.run("REVOKE ADMIN OPTION FOR pg_read_all_data FROM azure_pg_admin", superuser=True)
+    try:
+        reader = shop.managed(ReadAllDataProvider(), role=role)
+        reader.up()
+        reader.destroy()
+    finally:
+        shop.run("GRANT pg_read_all_data TO azure_pg_admin WITH ADMIN OPTION", superuser=True)
+    said = capfd.readouterr().err
+    if shop.server.major < 16:  # CREATEROLE is enough
+        assert said == ""
+        return
+    assert said == (
+        f"warning: role {role} stays a member of pg_read_all_data, and reads every table: the "
+        "administrator may not revoke it. Remedy: have azuresu, who granted it, run: REVOKE "
+        f"pg_read_all_data FROM {role}\n"
+    )
+
+
+def test_role_out_of_reach_is_not_marked_and_no_obstacle(shop: Shop, user: str) -> None:
+    if shop.server.major >= 16:
+        roles(shop, {user: ["App B"]}).up()
+        assert shop.value(COMMENT, '"App B"') is None

@@ -46,9 +46,9 @@ JOIN pg_roles r ON r.oid = m.member
 WHERE r.rolname = %s AND (g.rolname = %s OR shobj_description(g.oid, 'pg_authid') LIKE %s)
 ORDER BY 1
 """
-_IS_MEMBER = """
-SELECT FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
-WHERE m.roleid = %s::regrole AND r.rolname = %s
+_GRANTORS = """
+SELECT pg_get_userbyid(m.grantor) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
+WHERE m.roleid = %s::regrole AND r.rolname = %s ORDER BY 1
 """
 
 
@@ -159,22 +159,32 @@ class ReadAllDataProvider(ConvergingProvider):
             connect(props["connection"], props["database"]) as connection,
             explained(f"cannot grant {READ_ALL_DATA} to {quoted(props['role'])}", ROLE_IS_GONE),
         ):
-            connection.execute(_statement("GRANT {} TO {}", props["role"]))
+            if not rows(connection, _GRANTORS, READ_ALL_DATA, props["role"]):
+                connection.execute(_statement("GRANT {} TO {}", props["role"]))
         return props
 
     def look(self, props: Props) -> Props | None:
         with connect(props["connection"], props["database"]) as connection:
-            return props if rows(connection, _IS_MEMBER, READ_ALL_DATA, props["role"]) else None
+            return props if rows(connection, _GRANTORS, READ_ALL_DATA, props["role"]) else None
 
     def remove(self, props: Props) -> None:
         """The role is no longer a member, once everything else is done."""
         role = props["role"]
-        with (
-            connect(props["connection"], props["database"]) as connection,
-            explained(f"cannot revoke {READ_ALL_DATA} from {quoted(role)}"),
-        ):
-            if rows(connection, _IS_MEMBER, READ_ALL_DATA, role):
+        with connect(props["connection"], props["database"]) as connection:
+            if not rows(connection, _GRANTORS, READ_ALL_DATA, role):
+                return
+            with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute(_statement("REVOKE {} FROM {}", role))
+            grantors = rows(connection, _GRANTORS, READ_ALL_DATA, role)
+        if grantors:
+            warn(
+                [
+                    f"role {quoted(role)} stays a member of {READ_ALL_DATA}, and reads every "
+                    "table: the administrator may not revoke it. Remedy: have "
+                    f"{quoted(grantors[0])}, who granted it, run: REVOKE {READ_ALL_DATA} FROM "
+                    f"{quoted(role)}"
+                ]
+            )
 
 
 class ReadAllData(Resource, module="azure-postgres-cdc", name="ReadAllData"):
@@ -208,14 +218,14 @@ def _successions(
 
 
 def _mark(connection: Connection, props: Props, before: str | None = None) -> None:
-    """A comment that somebody else has made stays."""
+    """A comment that somebody else has made stays, and so does a role that is out of reach."""
     names = {role for roles in props["memberships"].values() for role in roles}
+    statement = sql.SQL("COMMENT ON ROLE {} IS {}")
     for role, comment in rows(connection, _COMMENTS, sorted(names)):
         if comment is None or comment == f"{_MARK}{before}":
-            text = sql.Literal(_MARK + props["stack"])
-            connection.execute(
-                sql.SQL("COMMENT ON ROLE {} IS {}").format(sql.Identifier(role), text)
-            )
+            mark = sql.Literal(_MARK + props["stack"])
+            with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(statement.format(sql.Identifier(role), mark))
 
 
 def _statement(text: str, role: str) -> sql.Composed:

@@ -23,6 +23,7 @@ from azure_postgres_cdc.database.group_roles import (
     refuse_other_stacks,
     stack_of_program,
 )
+from azure_postgres_cdc.database.role_drift import drift
 from azure_postgres_cdc.database.role_obstacles import obstacles
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
@@ -98,6 +99,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
                 groups = known.keys() - {*news["users"]}
                 logins = {name: known[name] for name in known if name not in groups}
                 warn(obstacles(connection, logins, [*groups, *news["formerUsers"]]))
+                warn(drift(connection, _kept(olds, news), news["users"]))
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
@@ -298,6 +300,16 @@ def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
             f"server.formerUsers: there is no role {listed(map(quoted, missing))} to keep. Remedy: "
             "take it out, or correct the name"
         )
+
+
+def _kept(olds: Props, news: Props) -> dict[str, list[str]]:
+    """The roles that the stack had and has, each with the memberships that it had and has."""
+    was = olds.get("memberships", {})
+    return {
+        name: sorted(set(groups).intersection(was[name]))
+        for name, groups in news["memberships"].items()
+        if name in was
+    }
 
 
 def _without_privileges(connection: Connection, props: Props) -> list[tuple[str, str]]:
