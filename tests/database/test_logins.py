@@ -210,6 +210,21 @@ def test_timeout_of_a_login_that_is_gone_is_no_obstacle(shop: Shop, user: str) -
     assert timeout(shop, user) == []
 
 
+def test_login_that_inherits_nothing_any_more_is_told_where_that_is_the_role_s_own_affair(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(f"ALTER ROLE {user} REPLICATION", superuser=True)
+    managed = logins(shop, user)
+    managed.up()
+    shop.run(f"ALTER ROLE {user} NOINHERIT", superuser=True)
+    capfd.readouterr()
+    managed.up()
+    found = capfd.readouterr().err
+    assert (f"role {user} has NOINHERIT: its connector cannot work" in found) == (
+        shop.server.major < 16
+    )
+
+
 @pytest.mark.parametrize(
     ("statement", "said"),
     [

@@ -16,6 +16,9 @@ SELECT wanted.name, array_remove(ARRAY[
     CASE WHEN r.oid IS NULL THEN 'is gone' END,
     CASE WHEN NOT r.rolcanlogin THEN 'has NOLOGIN' END,
     CASE WHEN NOT r.rolreplication THEN 'has NOREPLICATION' END,
+    -- Later it is each membership's own affair.
+    CASE WHEN NOT r.rolinherit AND current_setting('server_version_num')::int < 160000
+         THEN 'has NOINHERIT' END,
     CASE WHEN r.rolconnlimit = 0 THEN 'has CONNECTION LIMIT 0' END,
     CASE WHEN r.rolvaliduntil < now() THEN 'has had no valid password since ' || r.rolvaliduntil END
 ], NULL), ARRAY(
