@@ -39,8 +39,8 @@ _CLASSES = {
 _ORDER = (
     "ExistingServer", "StorageAutoGrow", "ReplicaParameters", "ServerParameters", "ServerRestart",
     "FirewallRule", "EffectiveParameters", "Database", "ConnectorLogins", "GeneratedPassword",
-    "WalSenderTimeout", "SchemaAccess", "SignalTable", "HeartbeatTable", "ReplicaIdentity",
-    "Publication", "ReplicationSlot",
+    "ReadAllData", "GroupRoles", "WalSenderTimeout", "SchemaAccess", "SignalTable",
+    "HeartbeatTable", "ReplicaIdentity", "Publication", "ReplicationSlot",
 )  # fmt: skip
 
 

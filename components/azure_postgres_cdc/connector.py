@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import Any, Literal, NotRequired, TypedDict
 
 import pulumi
 
@@ -26,7 +26,7 @@ class FormArgs(TypedDict):
 
     name: NotRequired[str]
     """The connector's name. Default: the database's name."""
-    sslMode: NotRequired[str]
+    sslMode: NotRequired[Literal["require", "disable"]]
     """`require` (default) or `disable`: whether the connector's own connection is encrypted."""
     ssh: NotRequired[SshArgs]
     """Connect through an SSH tunnel. Default: none."""
@@ -37,7 +37,7 @@ class FormArgs(TypedDict):
     """The schema of `streamkap_heartbeat`. Default: the signal table's."""
     prefixWithDatabaseName: NotRequired[bool]
     """Topics are named DatabaseName_TopicName. Default false."""
-    binaryHandling: NotRequired[str]
+    binaryHandling: NotRequired[Literal["bytes", "base64", "base64-url-safe", "hex"]]
     """How binary columns are represented: `bytes` (default), `base64`, `base64-url-safe` or
     `hex`."""
 

@@ -103,7 +103,8 @@ def _name_faults(
 
 def _former_user_faults(former: Any, users: Mapping[str, list[str]]) -> Iterator[str]:
     roles = {role for mine in users.values() for role in mine}
-    for name in former if isinstance(former, list) else ():
+    names = former if isinstance(former, list) else ()
+    for name in (item for item in names if isinstance(item, str)):
         if name in users:
             yield f"server.formerUsers: {name!r} is in use: a connector's user is no former one"
         if name in roles:

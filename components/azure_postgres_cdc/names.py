@@ -38,6 +38,13 @@ _PLAIN_TABLE = re.compile(
 )
 
 
+def text_fault(text: str) -> str | None:
+    """What is wrong with a text that is to name one thing, if anything."""
+    if not text:
+        return "is empty"
+    return "begins or ends with a space" if text != text.strip() else None
+
+
 def identifier_fault(name: str) -> str | None:
     """What is wrong with the name of a role, schema, publication or database, if anything."""
     if not name:
@@ -60,6 +67,16 @@ def role_fault(name: str) -> str | None:
     if name.startswith("pg_") or name in _NO_ROLES:
         return "is a name that PostgreSQL keeps for itself"
     return identifier_fault(name)
+
+
+def signal_schema_fault(name: str) -> str | None:
+    """What is wrong with the name of the signal table's schema, if anything."""
+    if _NEEDS_NO_QUOTES.fullmatch(name.lower()):
+        return identifier_fault(name)
+    return (
+        "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
+        "digits and underscores"
+    )
 
 
 def slot_fault(name: str) -> str | None:

@@ -27,6 +27,7 @@ from azure_postgres_cdc.names import (
     TableName,
     identifier_fault,
     quoted,
+    signal_schema_fault,
     slot_fault,
 )
 from azure_postgres_cdc.publication_options import (
@@ -119,7 +120,11 @@ class Plan:
             heartbeat_schema=heartbeat_schema if args.get("heartbeat") else None,
             full_identity=full and normalised(full),
             identity_indexes=_by_table(args.get("replicaIdentityIndex", {})),
-            allow_without_identity=tuple(args.get("allowWithoutIdentity", ())),
+            allow_without_identity=tuple(
+                sorted(
+                    {str(TableName.parse(name)) for name in args.get("allowWithoutIdentity", ())}
+                )
+            ),
             owners=tuple(args.get("owners") or (administrator,)),
             discover_owners=not args.get("owners"),
             grants=args.get("grants", {}),
@@ -186,7 +191,7 @@ def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> 
         captured=None if everything else captured,
         writes=frozenset(writes),
         own_schemas=frozenset(writes & connector_schemas(plans)),
-        captures=tuple(plan.capture for plan in mine),
+        captures=tuple(sorted((plan.capture for plan in mine), key=str)),
         owners=tuple(sorted({owner for plan in mine for owner in plan.owners})),
         discover_owners=any(plan.discover_owners for plan in mine),
         create=any(plan.grants.get("create", True) for plan in mine),
@@ -276,6 +281,11 @@ def _connector_faults(args: ConnectorArgs) -> Iterator[str]:
     fault = slot_fault(args.get("slot", DEFAULT_SLOT))
     if fault:
         yield f"slot {args.get('slot')!r} {fault}"
+    form = args.get("form", {})
+    if "signalSchema" in form and (fault := signal_schema_fault(form["signalSchema"])):
+        yield f"form.signalSchema: {form['signalSchema']!r} {fault}"
+    if "heartbeatSchema" in form and (fault := identifier_fault(form["heartbeatSchema"])):
+        yield f"form.heartbeatSchema: {form['heartbeatSchema']!r} {fault}"
     yield from grants_faults(args.get("grants", {}))
     if args.get("snapshots") == "read-only" and args.get("heartbeat"):
         yield "heartbeat needs a read-write connection, but snapshots is read-only"

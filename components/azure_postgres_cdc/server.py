@@ -142,6 +142,8 @@ class CdcServer(pulumi.ComponentResource):
         )
         roles = ConnectorRoles(
             self._name,
+            self.connection,
+            self.database,
             self.users,
             {
                 user: generated[user].password

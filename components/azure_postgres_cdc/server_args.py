@@ -95,12 +95,22 @@ def users_of(args: CdcServerArgs) -> Mapping[str, Sequence[str]]:
 
 
 def restart_rules(args: CdcServerArgs) -> RestartArgs:
-    """Whether and when a restart is carried out, with the default of this management."""
+    """Whether and when a restart is carried out, with the default of this management.
+
+    Sorted: the order of a list means nothing.
+    """
     given = args.get("restart")
     default: RestartArgs = {"mode": WHEN_NEEDED if args["management"] == CREATE else NEVER}
     if given is None:
         return default
-    return {"mode": given} if not isinstance(given, Mapping) else {**default, **given}
+    if not isinstance(given, Mapping):
+        return {"mode": given}
+    found: RestartArgs = {**default, **given}
+    if "window" in found:
+        found["window"] = {**found["window"], "days": sorted(set(found["window"]["days"]))}
+    if "allowPending" in found:
+        found["allowPending"] = sorted(set(found["allowPending"]))
+    return found
 
 
 def other_requirements(args: CdcServerArgs) -> list[Requirement]:

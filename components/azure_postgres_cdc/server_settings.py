@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Discriminator, Field, PlainValidator, StrictBool, Tag
 
+from azure_postgres_cdc.database.connection import SslMode
 from azure_postgres_cdc.names import DEFAULT_ROLE, DEFAULT_USER
 from azure_postgres_cdc.setting_types import (
     Identifier,
@@ -15,7 +17,6 @@ from azure_postgres_cdc.setting_types import (
     RoleName,
     ServerName,
     SettingsModel,
-    SslMode,
     Text,
     Whole,
 )
@@ -26,7 +27,8 @@ def _kind(value: object) -> str:
 
 
 def _plain(value: object) -> object:
-    if not isinstance(value, (str, int, float)):  # a boolean is an integer
+    is_number = isinstance(value, float) and math.isfinite(value)
+    if not isinstance(value, (str, int)) and not is_number:  # a boolean is an integer
         raise ValueError("is no text, no number, and neither true nor false")
     return value
 
@@ -138,7 +140,7 @@ class Server(SettingsModel):
     """`server`: the flexible server, and the names of the connector's roles on it."""
 
     management: Literal["create", "existing", "none"]
-    resourceGroup: str | None = Field(default=None, min_length=1, max_length=90)  # noqa: N815
+    resourceGroup: Annotated[Text, Field(max_length=90)] | None = None  # noqa: N815
     name: ServerName | None = None
     """The server's name. Needed with `create` and `existing`."""
     subscription: Text | None = None
@@ -186,10 +188,10 @@ class Server(SettingsModel):
 class Connection(SettingsModel):
     """`connection`: how to reach PostgreSQL as the administrator."""
 
-    host: str | None = Field(default=None, min_length=1)
+    host: Text | None = None
     port: Port = 5432
     user: Identifier
     auth: Literal["password", "entra"] = "password"
     tenantId: Text | None = None  # noqa: N815
     sslMode: SslMode = "require"  # noqa: N815
-    sslRootCert: str | None = Field(default=None, min_length=1)  # noqa: N815
+    sslRootCert: Text | None = None  # noqa: N815

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -13,14 +13,21 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    StrictBool,
     Tag,
 )
 
-from azure_postgres_cdc.names import TableName, identifier_fault, role_fault, slot_fault
+from azure_postgres_cdc.names import (
+    TableName,
+    identifier_fault,
+    role_fault,
+    signal_schema_fault,
+    slot_fault,
+    text_fault,
+)
 from azure_postgres_cdc.slot_options import lsn_like
 
 _SERVER_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,61})[a-z0-9]")
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_$]*")
 
 
 class SettingsModel(BaseModel):
@@ -63,18 +70,9 @@ def _lsn(text: str) -> str:
     return text
 
 
-def _plain_schema(name: str) -> str:
-    if not _PLAIN.fullmatch(name):
-        raise ValueError(
-            "needs quotes in SQL, with which the connector (Debezium) does not start: use letters, "
-            "digits and underscores"
-        )
-    return name
-
-
-def _no_boolean(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("is no number")
+def _yes_no_or_tables(value: object) -> object:
+    if not isinstance(value, (bool, list, tuple)):
+        raise ValueError("is neither true nor false, and no list of tables")
     return value
 
 
@@ -86,21 +84,21 @@ def _server_name(name: str) -> str:
     return name
 
 
-Text = Annotated[str, Field(min_length=1)]
-Identifier = Annotated[str, _without(identifier_fault)]
-RoleName = Annotated[str, _without(role_fault)]
+Text = Annotated[str, _without(text_fault)]
+Identifier = Annotated[Text, _without(identifier_fault)]
+RoleName = Annotated[Text, _without(role_fault)]
 SlotName = Annotated[str, _without(slot_fault)]
 Lsn = Annotated[str, AfterValidator(_lsn)]
-Table = Annotated[str, AfterValidator(_table)]
+Table = Annotated[Text, AfterValidator(_table)]
 IndexByTable = Annotated[dict[str, Identifier], AfterValidator(_keys_are_tables)]
-PlainSchema = Annotated[Identifier, AfterValidator(_plain_schema)]
+PlainSchema = Annotated[Text, _without(signal_schema_fault)]
 ServerName = Annotated[str, AfterValidator(_server_name)]
-Number = Annotated[float, BeforeValidator(_no_boolean)]
-Whole = Annotated[int, BeforeValidator(_no_boolean)]
-Port = Annotated[int, BeforeValidator(_no_boolean), Field(ge=1, le=65535)]
-SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Whole = Annotated[int, Field(strict=True)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 # Told apart before they are looked at, so that a fault is one fault.
 YesNoOrTables = Annotated[
-    Annotated[bool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
+    Annotated[StrictBool, Tag("?bool")] | Annotated[tuple[Table, ...], Tag("?list")],
     Discriminator(lambda value: "?list" if isinstance(value, (list, tuple)) else "?bool"),
+    BeforeValidator(_yes_no_or_tables),
 ]

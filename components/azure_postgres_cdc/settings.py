@@ -32,6 +32,7 @@ from azure_postgres_cdc.setting_types import (
     SettingsModel,
     SlotName,
     Table,
+    Text,
     YesNoOrTables,
 )
 from azure_postgres_cdc.slot_options import SlotArgs
@@ -44,7 +45,7 @@ class Capture(SettingsModel):
     """`capture`: what is captured, said in exactly one of four ways."""
 
     tables: tuple[Table, ...] | None = Field(default=None, min_length=1)
-    tablesFile: str | None = Field(default=None, min_length=1)  # noqa: N815
+    tablesFile: Text | None = None  # noqa: N815
     """A file relative to the project's root: one such name a row, no header."""
     schemas: tuple[Identifier, ...] | None = Field(default=None, min_length=1)
     allTables: Literal[True] | None = None  # noqa: N815
@@ -60,15 +61,15 @@ class Capture(SettingsModel):
 class Ssh(SettingsModel):
     """`connector.ssh`: the tunnel through which the connector reaches the database."""
 
-    host: str = Field(min_length=1)
+    host: Text
     port: Port = 22
-    user: str = Field(default="streamkap", min_length=1)
+    user: Text = "streamkap"
 
 
 class Connector(SettingsModel):
     """`connector`: the rest of the connector's form."""
 
-    name: str | None = Field(default=None, min_length=1)
+    name: Text | None = None
     sslMode: Literal["require", "disable"] = "require"  # noqa: N815
     ssh: Ssh | None = None
     signalSchema: PlainSchema | None = None  # noqa: N815
@@ -217,7 +218,7 @@ class Settings(SettingsModel):
         if self.server.management == CREATE:
             found |= {"database": DEFAULT_DATABASE, "databases": names}
         elif names:
-            found["database"] = names[0]
+            found["database"] = min(names)  # whatever their order
         return cast(CdcServerArgs, found)
 
     def former_names(self) -> dict[str, str]:
@@ -333,7 +334,8 @@ def _readable(error: Any) -> Iterator[str]:
     if kind in _IN_OUR_WORDS:
         yield f"{prefix}{_IN_OUR_WORDS[kind]}"
     elif kind == "value_error":
-        shown = f"{found!r} " if isinstance(found, str) and repr(found) not in message else ""
+        plain = isinstance(found, str) and found and repr(found) not in message
+        shown = f"{found!r} " if plain else ""
         yield from (f"{prefix}{shown}{line}" for line in message.splitlines())
     else:
         # What is in a mapping or a list is not shown either.

@@ -9,6 +9,7 @@ import pulumi
 
 from azure_postgres_cdc.argument_shapes import shape_faults
 from azure_postgres_cdc.connector import connector_settings
+from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.connection import DEFAULT_PORT
 from azure_postgres_cdc.database.heartbeat_table import HeartbeatTable
 from azure_postgres_cdc.database.publication import Publication
@@ -138,7 +139,7 @@ class CdcSource(pulumi.ComponentResource):
     def _replica_identity(
         self, plans: Sequence[Plan], after: Sequence[pulumi.Resource]
     ) -> list[pulumi.Resource]:
-        captures = [plan.full_identity for plan in plans if plan.full_identity]
+        captures = _full_captures(plans)
         indexes = _indexes(plans)
         if not captures and not indexes:
             return []
@@ -176,7 +177,7 @@ class CdcSource(pulumi.ComponentResource):
             plan.allow_without_identity,
             plan.publication_options,
             plan.slot,
-            [item.full_identity for item in others if item.full_identity],
+            _full_captures(others),
             _indexes(others),
             self._options(after, protect=True),
             slots=self._slots,
@@ -223,6 +224,11 @@ class CdcSource(pulumi.ComponentResource):
         self, after: Sequence[pulumi.Resource], *, protect: bool = False
     ) -> pulumi.ResourceOptions:
         return pulumi.ResourceOptions(parent=self, depends_on=[*after], protect=protect)
+
+
+def _full_captures(plans: Sequence[Plan]) -> list[CaptureArgs]:
+    """What connectors want FULL, in an order that is not that of the connectors."""
+    return sorted((plan.full_identity for plan in plans if plan.full_identity), key=str)
 
 
 def _indexes(plans: Sequence[Plan]) -> dict[str, str]:

@@ -208,3 +208,53 @@ def test_timeout_of_a_login_that_is_gone_is_no_obstacle(shop: Shop, user: str) -
     shop.run(f"DROP ROLE {user}")
     managed.destroy()
     assert timeout(shop, user) == []
+
+
+def test_login_that_inherits_nothing_any_more_is_told_where_that_is_the_role_s_own_affair(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shop.run(f"ALTER ROLE {user} REPLICATION", superuser=True)
+    managed = logins(shop, user)
+    managed.up()
+    shop.run(f"ALTER ROLE {user} NOINHERIT", superuser=True)
+    capfd.readouterr()
+    managed.up()
+    found = capfd.readouterr().err
+    assert (f"role {user} has NOINHERIT: its connector cannot work" in found) == (
+        shop.server.major < 16
+    )
+
+
+@pytest.mark.parametrize(
+    ("statement", "said"),
+    [
+        ("ALTER ROLE {} NOLOGIN", "has NOLOGIN"),
+        ("ALTER ROLE {} CONNECTION LIMIT 0", "has CONNECTION LIMIT 0"),
+        (
+            "ALTER ROLE {} VALID UNTIL '2001-02-03 04:05Z'",
+            "has had no valid password since 2001-02-03 04:05:00+00",
+        ),
+        ("REVOKE {group} FROM {}", "is not in {group}"),
+        ("DROP ROLE {}", "is gone"),
+    ],
+)
+def test_login_that_was_changed_by_hand_is_told_without_a_refresh(
+    shop: Shop, user: str, capfd: pytest.CaptureFixture[str], statement: str, said: str
+) -> None:
+    if shop.server.major < 16:
+        pytest.skip("there, only a superuser changes a login with REPLICATION")
+    group = f"group_{shop.name}"
+    shop.run(f"ALTER ROLE {user} REPLICATION", superuser=True)
+    shop.run(f"CREATE ROLE {group}", f"GRANT {group} TO {user}")
+    managed = logins(shop, user, memberships={user: [group], group: []})
+    managed.up()
+    capfd.readouterr()
+    assert managed.up() == []
+    assert capfd.readouterr().err == ""
+    shop.run(statement.format(user, group=group))
+    assert managed.up() == []
+    shop.run(f"DROP ROLE {group}")
+    assert capfd.readouterr().err == (
+        f"warning: role {user} {said.format(group=group)}: its connector cannot work. Remedy: run "
+        "pulumi up --refresh, which brings the role in line again\n"
+    )

@@ -214,3 +214,24 @@ def test_somebody_else_s_partition_is_told_before_anything_is_changed(shop: Shop
     shop.run("ALTER TABLE public.p2a REPLICA IDENTITY FULL", superuser=True)
     managed.up()
     assert identities(shop) == BEFORE | dict.fromkeys(("keyed", "p", "p1", "p2", "p2a"), "f")
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_table_that_is_dropped_in_between_keeps_no_other_from_its_identity(
+    shop: Shop, *, first: bool
+) -> None:
+    managed = identity(shop, {"schemas": ["public"]})
+    if not first:
+        managed.program["captures"] = [listed("keyed")]
+        managed.up()
+        managed.program["captures"] = [{"schemas": ["public"]}]
+    checked = managed.check()
+    shop.run("DROP TABLE public.bare", "DROP TABLE public.p1")
+    if first:
+        managed.provider.create(checked)
+    else:
+        managed.provider.update(managed.id, managed.outputs, checked)
+    found = identities(shop)
+    assert {name: found[name] for name in ("indexed", "keyed", "nothing", "p", "p2", "p2a")} == (
+        dict.fromkeys(("indexed", "keyed", "nothing", "p", "p2", "p2a"), "f")
+    )

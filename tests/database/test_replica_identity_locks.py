@@ -89,6 +89,19 @@ def test_table_that_is_unlocked_in_time_is_done(
     assert "public.t2 locked by other sessions; trying again" in capfd.readouterr().err
 
 
+def test_table_that_is_dropped_while_it_is_waited_for_needs_nothing(shop: Shop) -> None:
+    managed = full(shop, 3)
+    with shop.server.connect(shop.name) as session:
+        session.autocommit = False
+        session.execute("DROP TABLE public.t2")
+        timer = threading.Timer(0.4, session.commit)
+        timer.start()
+        managed.up()
+        timer.join()
+    assert not_full(shop) == []
+    assert managed.up() == ["identities"]
+
+
 def test_application_waits_no_longer_than_the_lock_timeout(shop: Shop) -> None:
     """Whoever reads a table after ALTER TABLE has queued for it waits behind it."""
     managed = full(shop, 2)

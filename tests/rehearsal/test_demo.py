@@ -25,7 +25,7 @@ def test_the_demo_captures_every_row_and_the_second_up_changes_nothing() -> None
         if line.startswith("│") and len(cells := line.strip("│").split("│")) == 2
     }
     assert rows == {
-        "resources made ready": "19",
+        "resources made ready": "20",
         "Azure operations": "6",
         "restarts": "1",
         "rows written by pgbench": "8,000",

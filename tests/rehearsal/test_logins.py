@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -55,6 +57,31 @@ def reads(made: Rehearsal, login: tuple[str, str]) -> bool:
     except psycopg.OperationalError:
         return False
     return True
+
+
+@contextmanager
+def never_refused(made: Rehearsal, login: tuple[str, str]) -> Iterator[None]:
+    """Read and signal all the time as the connector does; none of it may fail."""
+    faults: list[str] = []
+    over = threading.Event()
+
+    def work() -> None:
+        with made.postgres.connect("shop", *login) as user:
+            while not over.is_set():
+                try:
+                    user.execute("SELECT FROM public.orders")
+                    user.execute("UPDATE streamkap.streamkap_signal SET data = data")
+                except psycopg.Error as error:
+                    faults.append(str(error))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        worker.join()
+    assert faults[:3] == []
 
 
 def use(made: Rehearsal, user: str, *former: str) -> None:
@@ -115,3 +142,28 @@ def test_change_of_password_can_be_called_off(made: Rehearsal) -> None:
     made.engine.up("--skip-preview", capture=True)
     assert credentials(made) == second
     assert reads(made, second)
+
+
+def test_rights_are_given_before_others_are_taken(made: Rehearsal) -> None:
+    """By whichever word: another group role, grants in place of pg_read_all_data, and back."""
+    login = credentials(made)
+    server = {"management": "none", "login": LOGIN, "user": login[0]}
+    granted = [{**DATABASES[0], "grants": {"create": False}}]
+    for databases, role in (
+        (granted, "second_role"),
+        (DATABASES, "second_role"),
+        (granted, "second_role"),
+        (granted, "third_role"),
+    ):
+        made.engine.set_config("server", server | {"role": role})
+        made.engine.set_config("databases", databases)
+        with never_refused(made, login):
+            made.engine.up("--skip-preview", capture=True)
+    again = made.engine.up("--skip-preview", "--refresh", capture=True)
+    assert again.changed == 0, again.text
+    roles = "SELECT rolname FROM pg_roles WHERE rolname LIKE '%\\_role' AND NOT rolcanlogin"
+    assert ask(made, roles) == [("third_role",)]
+    member = (
+        "SELECT roleid::regrole::text FROM pg_auth_members WHERE member = 'third_role'::regrole"
+    )
+    assert ask(made, member) == []

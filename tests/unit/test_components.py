@@ -305,6 +305,8 @@ def test_role_that_reads_all_data_is_a_member_by_itself() -> None:
     found = whole(existing(readAllData=["streamkap_role"]), [connector])
     roles = {item.inputs["name"]: item.inputs for item in found.of("Role")}
     assert roles["streamkap_role"]["roles"] == ["pg_read_all_data"]
+    assert found.one("ReadAllData").inputs["role"] == "streamkap_role"
+    assert "cdc-streamkap_role-reads-all-data" in found.before("SchemaAccess")
     assert found.of("GrantRole") == []
     assert found.one("SchemaAccess").inputs["tableGrants"] == "none"
 
@@ -322,14 +324,14 @@ def test_signal_table_s_rows_go_by_a_word_only(*, word: bool) -> None:
 def test_faults_of_a_server_come_at_once_and_nothing_is_declared() -> None:
     args = unmanaged(
         connection={"user": "cdc_admin", "password": PASSWORD},
-        restart="always",
-        users={"": ["r"], "u": [], "cdc_admin": ["x" * 64]},
+        restart="never",
+        users={"x" * 65: ["r"], "u": [], "cdc_admin": ["x" * 64]},
     )
     assert refused(lambda: CdcServer("cdc", args)) == (
         "restart needs Azure's management API, which management none leaves alone",
         "connection.host is missing; management none needs it",
         "'cdc_admin' is the administrator; the connector needs its own names",
-        "user '' is empty",
+        f"user '{'x' * 65}' is 65 bytes long; PostgreSQL would cut it to 63",
         "user 'u' is in no group role, which would hold its grants",
         f"role '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63",
     )
@@ -344,10 +346,10 @@ def test_faults_of_a_source_come_at_once() -> None:
             {**ORDERS, "grants": {"readAllData": True}, "publication": "r", "slot": "t"},
         ]
         server = CdcServer("cdc", unmanaged())
-        CdcSource("shop", {"server": server, "database": "", "connectors": connectors})
+        CdcSource("shop", {"server": server, "database": "x" * 64, "connectors": connectors})
 
     assert refused(program) == (
-        "database '' is empty",
+        f"database '{'x' * 64}' is 64 bytes long; PostgreSQL would cut it to 63",
         "connectors[0]: capture needs exactly one of tables, schemas and allTables (found: none)",
         "connectors[0]: slot 'Slot' is no slot name: 1 to 63 lower-case letters, digits and "
         "underscores",

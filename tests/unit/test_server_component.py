@@ -245,6 +245,7 @@ def test_unmanaged_server_is_only_looked_at() -> None:
         "EffectiveParameters",
         "ConnectorLogins",
         "GeneratedPassword",
+        "GroupRoles",
     }
     assert not [item for item in program.declared.values() if "azure-native" in item.type]
     inputs = named(program, "cdc-in-effect")
@@ -307,7 +308,7 @@ def test_with_a_password_the_provider_has_it_and_no_identity() -> None:
     [
         ("db.example.net", "my shop", ("db.example.net", "my shop")),
         ("fd00::12", "100%", ("[fd00::12]", "100%25")),
-        ("10.0.0.4", "a?b#c\n", ("10.0.0.4", "a%3Fb%23c%0A")),
+        ("10.0.0.4", "a?b#\nc", ("10.0.0.4", "a%3Fb%23%0Ac")),
     ],
 )
 def test_provider_gets_host_and_database_as_they_stand_in_a_url(

@@ -47,7 +47,7 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
         ({SHOP + "capture": ...}, "databases[0].capture: is missing"),
         ({SHOP + "connector": {"ssh": {}}}, "databases[0].connector.ssh.host: is missing"),
         ({"databases": []}, "databases: is empty"),
-        ({"connection.user": ""}, "connection.user: '' is empty"),
+        ({"connection.user": ""}, "connection.user: is empty"),
         ({"connection.host": ""}, "connection.host: is empty"),
         ({SHOP + "capture.tables": []}, "databases[0].capture.tables: is empty"),
         # Of the wrong type, and nothing is shown of what is in a mapping or a list
@@ -65,9 +65,14 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
         ({"server.name": 5}, "server.name: Input should be a valid string (found: 5)"),
         (
             {"connection.port": "x"},
-            "connection.port: Input should be a valid integer, unable to parse string as an "
-            "integer (found: 'x')",
+            "connection.port: Input should be a valid integer (found: 'x')",
         ),
+        (
+            {"connection.port": "5432"},
+            "connection.port: Input should be a valid integer (found: '5432')",
+        ),
+        ({"connection.host": "db "}, "connection.host: 'db ' begins or ends with a space"),
+        ({SHOP + "role": " "}, "databases[0].role: ' ' begins or ends with a space"),
         (
             {"connection.port": 65536},
             "connection.port: Input should be less than or equal to 65535 (found: 65536)",
@@ -160,8 +165,17 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
         ),
         (
             {SHOP + "replicaIdentityFull": "public.orders"},
-            "databases[0].replicaIdentityFull: Input should be a valid boolean, unable to "
-            "interpret input (found: 'public.orders')",
+            "databases[0].replicaIdentityFull: 'public.orders' is neither true nor false, and no "
+            "list of tables",
+        ),
+        (
+            {SHOP + "replicaIdentityFull": "yes"},
+            "databases[0].replicaIdentityFull: 'yes' is neither true nor false, and no list of "
+            "tables",
+        ),
+        (
+            {SHOP + "replicaIdentityFull": 1},
+            "databases[0].replicaIdentityFull: is neither true nor false, and no list of tables",
         ),
         (
             {SHOP + "replicaIdentityIndex": {"orders": "a"}},
@@ -173,7 +187,7 @@ def test_unknown_key_is_a_fault_and_its_value_is_not_shown(place: str) -> None:
         ),
         (
             {SHOP + "replicaIdentityIndex": {"public.orders": ""}},
-            "databases[0].replicaIdentityIndex.public.orders: '' is empty",
+            "databases[0].replicaIdentityIndex.public.orders: is empty",
         ),
         # What does not go together
         (
@@ -300,7 +314,7 @@ def test_many_faults_come_at_once() -> None:
 def test_faults_of_all_databases_come_at_once() -> None:
     found = faults({"databases": [{"name": ""}, {"capture": {"tables": ["x"]}}, "shop"]})
     assert found == [
-        "databases[0].name: '' is empty",
+        "databases[0].name: is empty",
         "databases[0].capture: is missing",
         "databases[1].name: is missing",
         "databases[1].capture.tables[0]: 'x' is not of the form schema.table",
@@ -347,5 +361,7 @@ def test_names_that_postgresql_keeps_for_itself_are_no_roles(key: str, name: str
 
 
 def test_a_boolean_is_no_number_and_a_number_no_boolean() -> None:
-    assert faults({"connection.port": True}) == ["connection.port: is no number"]
+    assert faults({"connection.port": True}) == [
+        "connection.port: Input should be a valid integer (found: True)"
+    ]
     assert len(faults({SHOP + "heartbeat": 1})) == 1

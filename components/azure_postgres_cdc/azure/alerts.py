@@ -210,7 +210,7 @@ def _action_group(
         group_short_name="cdc",
         email_receivers=[
             {"name": address, "email_address": address, "use_common_alert_schema": True}
-            for address in args.get("emails", ())
+            for address in sorted(set(args.get("emails", ())))
         ],
         opts=opts,
     ).id

@@ -70,6 +70,9 @@ _REMEDIES = (
 )
 
 
+SslMode = Literal["require", "verify-ca", "verify-full", "disable"]
+
+
 class ConnectionArgs(TypedDict):
     """How to reach the server as its administrator."""
 
@@ -86,7 +89,7 @@ class ConnectionArgs(TypedDict):
     """The Entra tenant. Needed with `entra`."""
     port: NotRequired[pulumi.Input[int]]
     """TCP port. Default 5432."""
-    sslMode: NotRequired[pulumi.Input[str]]
+    sslMode: NotRequired[pulumi.Input[SslMode]]
     """`require` (default), `verify-ca`, `verify-full`, or `disable` where the server has no TLS."""
     sslRootCert: NotRequired[pulumi.Input[str]]
     """A file with the certificate authority's certificate, for `verify-ca` and `verify-full`."""

@@ -94,7 +94,7 @@ def _one_round(
     statements: Mapping[str, sql.Composed],
     progress: _Progress,
 ) -> list[str]:
-    """Try each table once. Those that were locked are left."""
+    """Try each table once. Those that were locked are left; one that was dropped needs nothing."""
     todo, locked = list(names), []
     while todo:
         together = todo[:_TOGETHER]
@@ -105,12 +105,13 @@ def _one_round(
             connection.execute(text, prepare=False)
         except psycopg.Error as error:
             done = _done_before_the_error(connection, together, wanted)
-            if not isinstance(error, psycopg.errors.LockNotAvailable):
+            is_gone = isinstance(error, psycopg.errors.UndefinedTable)
+            if not is_gone and not isinstance(error, psycopg.errors.LockNotAvailable):
                 with explained(
                     f"cannot change the replica identity of {together[done]}", {"42501": _OWNER}
                 ):
                     raise error
-            locked.append(together[done])
+            locked += [] if is_gone else [together[done]]
             del todo[done]
         progress.add(done)
         del todo[:done]

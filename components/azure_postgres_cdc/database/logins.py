@@ -19,13 +19,18 @@ from azure_postgres_cdc.database.connection import (
     looking_at,
     rows,
 )
+from azure_postgres_cdc.database.group_roles import (
+    READ_ALL_DATA,
+    refuse_other_stacks,
+    stack_of_program,
+)
+from azure_postgres_cdc.database.role_drift import drift
 from azure_postgres_cdc.database.role_obstacles import obstacles
 from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import ConvergingProvider, Props, warn
 from azure_postgres_cdc.errors import ROLE_IS_GONE, CdcError, explained
 from azure_postgres_cdc.names import listed, quoted
 
-READ_ALL_DATA = "pg_read_all_data"
 NO_LIMIT = -1
 _MOST_SECONDS = 2_147_483  # PostgreSQL counts milliseconds, in 31 bits
 
@@ -59,7 +64,7 @@ class ConnectorLoginsProvider(ConvergingProvider):
     """Looks before any role is touched, and sees to it that the administrator may make them."""
 
     unsettled = ("administratorLacks", "notInherited")
-    only_looked_at = ("memberships", "connectionLimit")
+    only_looked_at = ("memberships", "connectionLimit", "stack")
 
     def resolve(self, olds: Props, news: Props) -> Props:
         _refuse_to_drop(olds, news)
@@ -76,7 +81,10 @@ class ConnectorLoginsProvider(ConvergingProvider):
             _refuse_strangers(connection, olds, news)
             _refuse_to_strand(connection, olds, news)
             _check_read_all_data(connection, news["memberships"])
-            if new := _new(olds, news):
+            new = _new(olds, news)
+            stacks = news.get("stack"), olds.get("stack")
+            refuse_other_stacks(connection, news["memberships"], new, stacks)
+            if new:
                 role_adoption.announce(
                     connection,
                     new,
@@ -89,7 +97,10 @@ class ConnectorLoginsProvider(ConvergingProvider):
                 warn([text] if text else [])
             if olds:
                 known = {k: v for k, v in news["memberships"].items() if k not in new}
-                warn(obstacles(connection, known, news["formerUsers"]))
+                groups = known.keys() - {*news["users"]}
+                logins = {name: known[name] for name in known if name not in groups}
+                warn(obstacles(connection, logins, [*groups, *news["formerUsers"]]))
+                warn(drift(connection, _kept(olds, news), news["users"]))
             lacks = [] if rows(connection, _MAY_REPLICATE)[0] else ["REPLICATION"]
             closed = [user for user, _ in _without_privileges(connection, news)]
         return news | {"administratorLacks": lacks, "notInherited": sorted(set(closed))}
@@ -130,7 +141,7 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
             "connection": connection_props(connection),
             "database": database,
             "users": sorted(users),
-            "formerUsers": sorted(former_users),
+            "formerUsers": sorted(set(former_users)),
             "bypassRls": login.get("bypassRls", False),
             "connectionLimit": login.get("connectionLimit", NO_LIMIT),
             "walSenderTimeout": "walSenderTimeout" in login,
@@ -139,6 +150,7 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
                 **{user: sorted(roles) for user, roles in users.items()},
                 **{role: [READ_ALL_DATA] if role in read_all_data else [] for role in groups},
             },
+            "stack": stack_of_program(),
         }
         super().__init__(ConnectorLoginsProvider(), resource_name, props, opts)
 
@@ -289,6 +301,16 @@ def _refuse_strangers(connection: Connection, olds: Props, news: Props) -> None:
             f"server.formerUsers: there is no role {listed(map(quoted, missing))} to keep. Remedy: "
             "take it out, or correct the name"
         )
+
+
+def _kept(olds: Props, news: Props) -> dict[str, list[str]]:
+    """The roles that the stack had and has, each with the memberships that it had and has."""
+    was = olds.get("memberships", {})
+    return {
+        name: sorted(set(groups).intersection(was[name]))
+        for name, groups in news["memberships"].items()
+        if name in was
+    }
 
 
 def _without_privileges(connection: Connection, props: Props) -> list[tuple[str, str]]:

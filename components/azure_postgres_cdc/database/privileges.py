@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from azure_postgres_cdc.database import tables
 from azure_postgres_cdc.database.connection import Connection, rows, together
+from azure_postgres_cdc.database.group_roles import without_what_goes
 from azure_postgres_cdc.database.membership import (
     SCHEMA_OWNER,
     acting_for,
@@ -95,11 +96,10 @@ ORDER BY 1
 
 
 class _OnDatabase(NamedTuple):
-    """CONNECT."""
+    """CONNECT. Its parts mean the same as in `_OnSchema`."""
 
     owner: str
     has: bool
-    """As in `_OnSchema`, and the rest too."""
     is_granted: bool
     may_grant: bool
 
@@ -288,7 +288,8 @@ def grant(connection: Connection, access: Access) -> None:
             "the settings"
         )
     reach = within_reach(connection)
-    missing_grants = lacking(look(connection, access), access, reach)
+    with without_what_goes(connection, access.role):
+        missing_grants = lacking(look(connection, access), access, reach)
     _carry_out(connection, "GRANT {} ON {} {} TO {}", missing_grants, access.role)
     _check_granted(connection, access, reach)
 

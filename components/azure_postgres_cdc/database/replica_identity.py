@@ -76,7 +76,8 @@ class ReplicaIdentityProvider(GuardedProvider):
             former = {name: before[name] for name in found if name not in wanted}
             back = restorable(connection, former)
             new = {name: before[name] for name in found if name not in known}
-            _set(connection, owner, wanted | back, found, new)
+            there = {name: wanted[name] for name in wanted if name in found}
+            _set(connection, owner, there | back, found, new)
         _warn_of_kept(former, back)
         kept = {name: before[name] for name in found if name not in back}
         return olds | news | {"before": kept, "toSet": []}

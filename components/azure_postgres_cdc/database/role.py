@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database.logins import READ_ALL_DATA, LoginArgs
+from azure_postgres_cdc.database.connection import ConnectionArgs
+from azure_postgres_cdc.database.group_roles import READ_ALL_DATA, GroupRoles, ReadAllData
+from azure_postgres_cdc.database.logins import LoginArgs
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 
 if TYPE_CHECKING:
@@ -64,8 +66,8 @@ class ConnectorRoles:
 
     The page's script forgets to create the role and to grant it to the user; both are done here.
     Membership is the user's own property, because a separate GrantRole and the user would each
-    undo the other at every refresh. A former user keeps the password and the memberships that the
-    state has of it, and goes when it is no longer listed.
+    undo the other at every refresh; that of a group role is a `ReadAllData`. A former user keeps
+    the password and the memberships that the state has of it, and goes when it is no longer listed.
     """
 
     passwords: Mapping[str, pulumi.Output[str]]
@@ -76,6 +78,8 @@ class ConnectorRoles:
     def __init__(
         self,
         prefix: str,
+        connection: ConnectionArgs,
+        database: str,
         users: Mapping[str, Sequence[str]],
         passwords: Mapping[str, pulumi.Output[str]],
         provider: postgresql.Provider,
@@ -100,10 +104,18 @@ class ConnectorRoles:
                 name=name,
                 login=False,
                 roles=[READ_ALL_DATA] if name in read_all_data else None,
-                opts=child,
+                opts=pulumi.ResourceOptions.merge(
+                    child, pulumi.ResourceOptions(ignore_changes=["roles"])
+                ),
             )
             for name in sorted({role for roles in users.values() for role in roles})
         }
+        after = pulumi.ResourceOptions(parent=parent, depends_on=[*groups.values()])
+        before_users: list[pulumi.Resource] = [
+            ReadAllData(f"{prefix}-{name}-reads-all-data", connection, database, name, after)
+            for name in sorted(read_all_data)
+        ]
+        before_users.append(GroupRoles(f"{prefix}-group-roles", connection, database, users, after))
         self.passwords = {user: passwords[user] for user in users}
         self.users = {}
         for user in sorted({*users, *former_users}):
@@ -121,12 +133,16 @@ class ConnectorRoles:
                 opts=pulumi.ResourceOptions.merge(
                     child,
                     pulumi.ResourceOptions(
-                        depends_on=[groups[role] for role in roles],
+                        depends_on=[*(groups[role] for role in roles), *before_users],
                         ignore_changes=["password", "roles"] if former else None,
                     ),
                 ),
             )
-        self.resources: list[pulumi.Resource] = [*groups.values(), *self.users.values()]
+        self.resources: list[pulumi.Resource] = [
+            *groups.values(),
+            *before_users,
+            *self.users.values(),
+        ]
 
 
 def generated_passwords(

@@ -78,7 +78,8 @@ def announce(
     found = _find(connection, memberships)
     if closed := _closed(connection, found, "; or choose other names (server.user, server.role)"):
         raise CdcError(closed)
-    if lines := obstacles(connection, memberships):
+    of_logins = {name: memberships[name] for name in memberships if name in logins}
+    if lines := obstacles(connection, of_logins, [*memberships.keys() - of_logins.keys()]):
         raise CdcError("; ".join(lines))
     for role in found:
         is_login = role.name in logins
@@ -131,7 +132,8 @@ def _differences(
     yield from (f"loses {flag}" for flag in lost)
     if lacking := sorted(set(memberships).difference(role.memberships)):
         yield f"becomes a member of {listed(map(quoted, lacking))}"
-    if beyond := sorted(set(role.memberships).difference(memberships)):
+    beyond = sorted(set(role.memberships).difference(memberships))
+    if beyond and is_login:  # a group role's others stay
         yield f"is no longer a member of {listed(map(quoted, beyond))}"
 
 
