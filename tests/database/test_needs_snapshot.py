@@ -121,21 +121,6 @@ def test_publication_that_is_made_after_its_slot(
 
 
 @pytest.mark.usefixtures("tables")
-def test_root_to_which_a_published_table_was_attached(shop: Shop) -> None:
-    """Its rows have arrived under its own name, and never under the root's."""
-    shop.run(
-        "CREATE TABLE public.root (id int PRIMARY KEY) PARTITION BY RANGE (id)",
-        "INSERT INTO public.a VALUES (1)",
-    )
-    managed = publication(shop, {"schemas": ["public"]})
-    managed.up()
-    shop.run("ALTER TABLE public.root ATTACH PARTITION public.a FOR VALUES FROM (0) TO (10)")
-    managed.up()
-    assert needed(managed) == ["public.root"]
-    assert managed.up() == []
-
-
-@pytest.mark.usefixtures("tables")
 def test_generated_columns_that_begin_to_be_published(shop: Shop) -> None:
     if shop.server.major < 18:
         pytest.skip("PostgreSQL 18 publishes generated columns")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from tests.database.publication_support import SIGNAL, listed, make_tables, publication
+from tests.database.slot_support import replication_slot
 
 from azure_postgres_cdc.dynamic import unpack
 
@@ -134,6 +135,20 @@ def test_state_that_was_lost_hides_nothing(shop: Shop, managed: Managed) -> None
     again.up()
     assert needed(again) == ["public.a"]
     assert again.up() == []
+
+
+def test_one_that_an_earlier_version_has_made_is_watched_from_the_slot_on(
+    shop: Shop, managed: Managed
+) -> None:
+    shop.run("COMMENT ON PUBLICATION streamkap_pub IS NULL")
+    slot = replication_slot(shop, f"slot_{shop.name}")
+    slot.up()
+    assert managed.up() == needed(managed) == []
+    alter(shop, "DROP TABLE public.a", "ADD TABLE public.a")
+    slot.up()  # what it records hides nothing
+    managed.up()
+    assert needed(managed) == ["public.a"]
+    assert managed.up() == slot.up() == []
 
 
 def test_one_that_was_made_anew_or_never_marked_is_not_judged(shop: Shop, managed: Managed) -> None:

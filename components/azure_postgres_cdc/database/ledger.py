@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from azure_postgres_cdc.database import publication_mark
 from azure_postgres_cdc.database.connection import LOCK_TIMEOUT_SECONDS, Connection, rows
 from azure_postgres_cdc.database.continuity import Sighting, lsn
 from azure_postgres_cdc.database.publication_mark import Mark
@@ -95,8 +96,16 @@ def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None
         lock(connection)
         comments = dict(rows(connection, _COMMENTS))
         now = parsed(comments.get(publication, ""))
-        kept = replace(ledger, needs_snapshot=now.needs_snapshot, left=now.left)
+        left = _left(connection, publication, now) if ledger.last else None
+        kept = replace(ledger, needs_snapshot=now.needs_snapshot, left=left)
         _write(connection, publication, kept, comments)
+
+
+def _left(connection: Connection, publication: str, now: Ledger) -> Mark | None:
+    """One that an earlier version has made, or that was made anew, is watched from now on."""
+    mark = publication_mark.find(connection, publication)
+    known = now.left and mark and now.left.publication == mark.publication
+    return now.left if known else mark
 
 
 def lock(connection: Connection) -> None:

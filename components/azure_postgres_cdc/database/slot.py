@@ -356,7 +356,7 @@ def _forget(connection: Connection, name: str, *, but: str = "") -> None:
     """Take the slot out of every publication's record `but` one."""
     for publication, ledger in ledgers.read_all(connection).items():
         if publication != but and ledger.last is not None and ledger.last.slot == name:
-            kept = ledgers.Ledger(needs_snapshot=ledger.needs_snapshot, left=ledger.left)
+            kept = ledgers.Ledger(needs_snapshot=ledger.needs_snapshot)
             _write(connection, publication, name, kept)
 
 
