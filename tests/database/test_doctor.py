@@ -239,7 +239,7 @@ def test_slot_that_postgresql_has_given_up(connector: Connector, shop: Shop) -> 
         for number in range(4):
             shop.run(f"INSERT INTO public.orders VALUES ({number})")
             shop.run("SELECT pg_switch_wal()", "CHECKPOINT", superuser=True)
-        assert connector.said("slot-limits")[1].startswith("max_slot_wal_keep_size is 1: ")
+        assert connector.said("slot-limits")[1].startswith("max_slot_wal_keep_size is 1 MB: ")
         state, evidence = connector.said("slot-valid")
     finally:
         shop.run("ALTER SYSTEM RESET max_slot_wal_keep_size", superuser=True)
