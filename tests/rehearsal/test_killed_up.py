@@ -88,6 +88,7 @@ def check_complete(rehearsal: Rehearsal, expected: set[str]) -> None:
             "ServerRestart": False,
             "ConnectorLogins": False,
             "streamkap_role": True,
+            "GroupRoles": False,
             "streamkap_user": False,
             "SchemaAccess": False,
             "SignalTable": False,

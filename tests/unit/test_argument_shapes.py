@@ -70,7 +70,6 @@ def test_a_connector(changes: dict[str, Any], faults: list[str]) -> None:
         ({"connection": {"user": "adm"}}, []),
         ({"connection": {"user": "adm", "password": " p "}}, []),
         ({"connection": {"user": "adm", "password": ""}}, ["connection.password: is empty"]),
-        ({"serverName": pulumi.Output.from_input("x")}, []),
         ({"login": {"walSenderTimeout": "300"}}, ["login.walSenderTimeout: is no whole number"]),
         ({"connectors": True}, ["connectors: is no whole number"]),
         ({"alerts": {"walGiB": float("nan")}}, ["alerts.walGiB: is no number"]),
@@ -78,6 +77,18 @@ def test_a_connector(changes: dict[str, Any], faults: list[str]) -> None:
 )
 def test_a_server(changes: dict[str, Any], faults: list[str]) -> None:
     assert list(shape_faults(CdcServerArgs, SERVER | changes)) == faults
+
+
+def test_what_is_known_later_is_taken_where_pulumi_takes_it() -> None:
+    found: list[str] = []
+
+    def program() -> None:
+        later = pulumi.Output.from_input("x")
+        found.extend(shape_faults(CdcServerArgs, {**SERVER, "serverName": later}))
+        found.extend(shape_faults(CdcServerArgs, {**SERVER, "database": later}))
+
+    run(program)
+    assert found == ["database: is no text"]
 
 
 def test_what_is_missing() -> None:

@@ -169,7 +169,7 @@ def test_access_of_connectors_that_share_a_role_is_joined() -> None:
         captured=frozenset({"public", "sales"}),
         writes=frozenset({"streamkap", "sales"}),
         own_schemas=frozenset({"streamkap"}),
-        captures=({"tables": ["public.orders"]}, {"schemas": ["sales"]}),
+        captures=({"schemas": ["sales"]}, {"tables": ["public.orders"]}),
         owners=("a", "b"),
         discover_owners=False,
         users=("streamkap_user",),
