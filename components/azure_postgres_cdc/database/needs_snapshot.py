@@ -113,7 +113,7 @@ def newly_complete(
     generated columns begin to be published.
     """
     new: set[TableName] = set()
-    left = known.tables & found.tables - wanted.tables
+    left = known.tables & found.tables - wanted.tables if wanted.via_partition_root else None
     if left and capabilities.has("pg_partition_root", connection.info.server_version):
         new.update(TableName(*row) for row in rows(connection, _ATTACHED, *columns(left)))
     if wanted.generated_columns != "none" and found.generated_columns == "none":

@@ -27,7 +27,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     owner_of,
     parsed,
 )
-from azure_postgres_cdc.database.publication_plan import planned, vanished
+from azure_postgres_cdc.database.publication_plan import by_own_names, planned, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
 from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
@@ -45,7 +45,7 @@ class PublicationProvider(CdcProvider):
     packed = (
         *("capture", "fullIdentity", "identityIndexes", "allowWithoutIdentity"),
         *("alsoFull", "alsoIndexes"),
-        *("tables", "toRepair"),
+        *("tables", "partitions", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot", "attached"),
     )
@@ -74,7 +74,7 @@ class PublicationProvider(CdcProvider):
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
-                _make_readable(connection, props["role"], captured)
+                _make_readable(connection, props, captured)
             needs = ledger.read(connection, name).needs_snapshot
         return props | {"needsSnapshot": needs}
 
@@ -96,7 +96,7 @@ class PublicationProvider(CdcProvider):
                 else:
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
-                _make_readable(connection, news["role"], captured)
+                _make_readable(connection, news, captured)
                 needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
@@ -134,6 +134,9 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     tables: pulumi.Output[str]
     """What is published, as in SQL, the connector's own tables among it: a packed list. Of FOR ALL
     TABLES, what there is at the moment."""
+    partitions: pulumi.Output[str | None]
+    """Of each partitioned table, its partitions, as in SQL, where their changes are published by
+    their own names: packed. None where they are published as their root's."""
 
     def __init__(
         self,
@@ -167,6 +170,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             "slot": slot,
             **_option_props(options or PublicationOptions()),
             "tables": None,  # an output: what is published now
+            "partitions": None,  # another one
         }
         for key in ("columns", "rowFilters"):
             props[key] = pack(props[key])
@@ -207,9 +211,11 @@ def _captured(connection: Connection, props: Props) -> Collection[TableName]:
     return parsed(props["tables"]) - parsed(props["ownTables"])
 
 
-def _make_readable(connection: Connection, role: str, captured: Collection[TableName]) -> None:
+def _make_readable(connection: Connection, props: Props, captured: Collection[TableName]) -> None:
     """Grant SELECT where it is missing: on tables of owners that nobody listed, for example."""
-    missing = tables.unreadable(connection, captured, role)
+    role = props["role"]
+    published = by_own_names(captured, props.get("partitions"))
+    missing = tables.unreadable(connection, published, role)
     if missing:
         names = sql.SQL(", ").join(table.identifier for table in missing)
         grant = sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(names, sql.Identifier(role))

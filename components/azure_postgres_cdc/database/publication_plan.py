@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 from azure_postgres_cdc import capabilities
@@ -123,6 +123,9 @@ def _definition(
         "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
         "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
     }
+    if via_root and not news["viaPartitionRoot"]:
+        found_leaves = tables.leaves(connection, captured)
+        settled["partitions"] = {str(root): texts(found_leaves[root]) for root in found_leaves}
     return settled | _restrictions(connection, olds, news | settled, found, captured)
 
 
@@ -203,7 +206,8 @@ def _unknown(
     """What needs a snapshot of a publication that is to be made, or that is adopted."""
     name = news["name"]
     if found is None:
-        new = needs_snapshot.unseen_by_slot(connection, news["slot"], captured)
+        names = by_own_names(captured, news.get("partitions"))
+        new = needs_snapshot.unseen_by_slot(connection, news["slot"], names)
         needed = needs_snapshot.without_acknowledged(sorted(new), name, news["acknowledge"])
         if needed:
             warn([needs_snapshot.warning(name, needed)])
@@ -225,33 +229,49 @@ def _to_do(
 ) -> Props:
     """What is to be brought in line, and what needs a snapshot afterwards."""
     name, words, known = news["name"], news["acknowledge"], Definition.of(olds)
+    partitions = news.get("partitions")
+    published = by_own_names(captured, partitions)
     settled = known == found == wanted
     if settled:
         new = set()
     elif needs_replacement(connection, news, found, wanted):
-        new = set(captured)
+        new = published
     else:
         new = needs_snapshot.newly_published(captured, known, found, wanted)
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
+        new = by_own_names(new, partitions)
         warn(publication_report.dropped(connection, name, found, wanted))
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
-    brought = attached_partitions.brought_rows(connection, seen)
+    brought = attached_partitions.brought_rows(connection, seen, via_root=partitions is None)
+    if partitions is not None:  # one that was captured by itself before has arrived by that name
+        brought = {name: at for name, at in brought.items() if parsed([name]) - known.tables}
     recorded = ledger.read(connection, name).needs_snapshot
     since = recorded | {name: max(at, recorded.get(name, 0)) for name, at in brought.items()}
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), since)
-    open_needs = needs_snapshot.still_needed(since, new, captured, signals)
+    open_needs = needs_snapshot.still_needed(since, new, published, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
     if found != wanted or set(texts(needed)) != set(recorded):
         _check_owner(connection, name)
     if needed:
         warn([needs_snapshot.warning(name, needed)])
-    warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
-    unreadable = tables.unreadable(connection, captured, news["role"])
+    warn(publication_report.unneeded_words(name, words, found, wanted, published, open_needs))
+    unreadable = tables.unreadable(connection, published, news["role"])
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
     # Recorded anew, if it is already: an earlier signal does not settle what was attached since.
     repair |= brought.keys() & set(texts(needed))
     return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **_attached(attached)}
+
+
+def by_own_names(
+    names: Collection[TableName], partitions: Mapping[str, Sequence[str]] | None
+) -> set[TableName]:
+    """The tables under whose names changes arrive.
+
+    `partitions`: those of each partitioned table, where they are published by their own names.
+    """
+    leaves = {TableName.parse(root): parsed(texts_) for root, texts_ in (partitions or {}).items()}
+    return {leaf for name in names for leaf in leaves.get(name, {name})}
 
 
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:

@@ -78,6 +78,19 @@ SELECT n.nspname, c.relname FROM family
 JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p')
 """
+_LEAVES = """
+WITH RECURSIVE family(schema, name, oid) AS (
+    SELECT wanted.schema, wanted.name, c.oid
+    FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+    JOIN pg_namespace n ON n.nspname = wanted.schema
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind = 'p'
+    UNION ALL SELECT schema, name, i.inhrelid
+    FROM family JOIN pg_inherits i ON i.inhparent = family.oid)
+SELECT family.schema, family.name, n.nspname, c.relname
+FROM family JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+   OR (n.nspname, c.relname) = (family.schema, family.name)
+"""
 _OWNERS = """
 SELECT DISTINCT pg_get_userbyid(c.relowner)
 FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
@@ -200,6 +213,15 @@ def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[
     """The tables, and every partition below them at any depth; no foreign tables."""
     found = rows(connection, _WITH_PARTITIONS, *columns(names))
     return sorted(TableName(*row) for row in found)
+
+
+def leaves(connection: Connection, names: Iterable[TableName]) -> dict[TableName, list[TableName]]:
+    """Of those that are partitioned: the partitions that hold their rows, if there are any."""
+    found: dict[TableName, list[TableName]] = {}
+    for schema, name, *leaf in rows(connection, _LEAVES, *columns(names)):
+        root = TableName(schema, name)
+        found.setdefault(root, []).extend({TableName(*leaf)} - {root})
+    return {root: sorted(found[root]) for root in sorted(found)}
 
 
 def columns(names: Iterable[TableName]) -> tuple[str, str]:
