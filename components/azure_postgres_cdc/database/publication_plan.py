@@ -11,6 +11,7 @@ from azure_postgres_cdc.database import (
     ledger,
     needs_snapshot,
     publication_report,
+    put_back,
     slot_catalog,
     tables,
 )
@@ -67,6 +68,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
         done = {
             "toRepair": [],
             "toSnapshot": _unknown(connection, news, found, wanted, captured),
+            **({} if found else {"entries": list(put_back.NEW)}),
             **_attached(attached_partitions.find(connection, news["name"], captured)),
         }
     for line in lines:
@@ -241,6 +243,9 @@ def _to_do(
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         new = by_own_names(new, partitions)
         warn(publication_report.dropped(connection, name, found, wanted))
+    back = put_back.since(connection, name, olds.get("entries")) & known.tables
+    back = by_own_names(back.intersection(captured), partitions)
+    new |= back
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen, via_root=partitions is None)
@@ -258,9 +263,12 @@ def _to_do(
     warn(publication_report.unneeded_words(name, words, found, wanted, published, open_needs))
     unreadable = tables.unreadable(connection, published, news["role"])
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
-    # Recorded anew, if it is already: an earlier signal does not settle what was attached since.
-    repair |= brought.keys() & set(texts(needed))
-    return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **_attached(attached)}
+    # Recorded anew, if it is already: an earlier signal does not settle what has come since.
+    repair |= {*brought, *texts(back)} & set(texts(needed))
+    found_now = _attached(attached)
+    if found == wanted:
+        found_now["entries"] = put_back.find(connection, name)
+    return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **found_now}
 
 
 def by_own_names(
