@@ -49,7 +49,7 @@ class PublicationProvider(CdcProvider):
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot", "attached"),
     )
-    only_looked_at = ("attached", "entries")
+    only_looked_at = ("attached", "entries", "youngestTable")
 
     def resolve(self, olds: Props, news: Props) -> Props:
         news = _option_props(PublicationOptions()) | {"slot": ""} | news

@@ -12,6 +12,7 @@ from azure_postgres_cdc.database import (
     needs_snapshot,
     publication_report,
     put_back,
+    renamed_tables,
     slot_catalog,
     tables,
 )
@@ -26,6 +27,7 @@ from azure_postgres_cdc.database.membership import (
 )
 from azure_postgres_cdc.database.publication_adoption import announce, check_adoption
 from azure_postgres_cdc.database.publication_catalog import (
+    LISTED,
     Definition,
     by_table,
     column_lists,
@@ -128,6 +130,8 @@ def _definition(
     if via_root and not news["viaPartitionRoot"]:
         found_leaves = tables.leaves(connection, captured)
         settled["partitions"] = {str(root): texts(found_leaves[root]) for root in found_leaves}
+    if all_tables or schemas:
+        settled["youngestTable"] = renamed_tables.youngest(connection)
     return settled | _restrictions(connection, olds, news | settled, found, captured)
 
 
@@ -246,6 +250,10 @@ def _to_do(
     back = put_back.since(connection, name, olds.get("entries")) & known.tables
     back = by_own_names(back.intersection(captured), partitions)
     new |= back
+    if wanted.kind == known.kind != LISTED:
+        before = parsed(olds["tables"]), olds.get("youngestTable")
+        renamed = renamed_tables.find(connection, captured, *before)
+        new |= by_own_names(renamed, partitions)
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
     brought = attached_partitions.brought_rows(connection, seen, via_root=partitions is None)
