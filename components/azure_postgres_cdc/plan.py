@@ -155,9 +155,10 @@ class Plan:
         own = set(map(str, self.own_tables))
         names = [name for name in unpack(published) or () if name not in own]
         leaves = unpack(partitions) or {}
-        if not leaves:
+        if not leaves:  # the order of ten thousand stays as it is
             return names
-        return sorted({leaf for name in names for leaf in leaves.get(name, (name,))})
+        by_own_name = {leaf for found in leaves.values() for leaf in found}
+        return sorted(by_own_name.union(name for name in names if name not in leaves))
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:

@@ -122,3 +122,31 @@ def test_one_that_was_captured_by_itself_goes_on_by_its_name(shop: Shop) -> None
     managed.up(capture=listed("public.root"))
     assert needed(managed) == []
     assert managed.up() == []
+
+
+@pytest.mark.usefixtures("superuser")
+def test_partition_in_a_captured_schema_whose_root_is_in_none(shop: Shop) -> None:
+    """FOR TABLES IN SCHEMA publishes it by its own name; its rows had arrived as its root's."""
+    if shop.server.major < 15:
+        pytest.skip("FOR TABLES IN SCHEMA needs PostgreSQL 15")
+    shop.run("INSERT INTO public.root VALUES (1)")
+    managed = publication(shop, {"schemas": ["parts", "public"]}, tablesInSchema=True, role=ROLE)
+    managed.up()
+    assert "partitions" not in managed.outputs
+    managed.up(capture={"schemas": ["parts"]})
+    assert unpack(managed.outputs["partitions"]) == {"public.root": ["parts.low"]}
+    assert needed(managed) == ["parts.low"]
+    assert managed.up() == managed.refresh() == []
+    assert shop.published() == ["parts.low"]
+
+
+@pytest.mark.usefixtures("superuser")
+def test_one_with_partitions_itself_stands_for_them(shop: Shop) -> None:
+    if shop.server.major < 15:
+        pytest.skip("FOR TABLES IN SCHEMA needs PostgreSQL 15")
+    shop.run("ALTER TABLE public.middle SET SCHEMA parts", "DROP TABLE parts.low")
+    managed = publication(shop, {"schemas": ["parts"]}, tablesInSchema=True, role=ROLE)
+    managed.up()
+    assert unpack(managed.outputs["partitions"]) == {"public.root": ["parts.middle"]}
+    assert shop.published() == ["parts.middle"]
+    assert managed.up() == []

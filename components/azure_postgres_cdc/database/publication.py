@@ -27,7 +27,7 @@ from azure_postgres_cdc.database.publication_catalog import (
     owner_of,
     parsed,
 )
-from azure_postgres_cdc.database.publication_plan import by_own_names, planned, vanished
+from azure_postgres_cdc.database.publication_plan import planned, published_names, vanished
 from azure_postgres_cdc.database.publication_replacement import needs_replacement, replace
 from azure_postgres_cdc.database.publication_sql import alterations, create_statement
 from azure_postgres_cdc.database.publication_trial import NOT_ALLOWED
@@ -214,7 +214,7 @@ def _captured(connection: Connection, props: Props) -> Collection[TableName]:
 def _make_readable(connection: Connection, props: Props, captured: Collection[TableName]) -> None:
     """Grant SELECT where it is missing: on tables of owners that nobody listed, for example."""
     role = props["role"]
-    published = by_own_names(captured, props.get("partitions"))
+    published = published_names(captured, props.get("partitions"))
     missing = tables.unreadable(connection, published, role)
     if missing:
         names = sql.SQL(", ").join(table.identifier for table in missing)

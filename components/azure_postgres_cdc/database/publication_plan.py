@@ -127,9 +127,13 @@ def _definition(
         "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
         "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
     }
+    by_name: dict[TableName, list[TableName]] = {}
     if via_root and not news["viaPartitionRoot"]:
-        found_leaves = tables.leaves(connection, captured)
-        settled["partitions"] = {str(root): texts(found_leaves[root]) for root in found_leaves}
+        by_name = tables.leaves(connection, captured)
+    if schemas:
+        by_name |= tables.orphans(connection, schemas, via_root=news["viaPartitionRoot"])
+    if by_name:
+        settled["partitions"] = {str(root): texts(by_name[root]) for root in sorted(by_name)}
     if all_tables or schemas:
         settled["youngestTable"] = renamed_tables.youngest(connection)
     return settled | _restrictions(connection, olds, news | settled, found, captured)
@@ -212,7 +216,7 @@ def _unknown(
     """What needs a snapshot of a publication that is to be made, or that is adopted."""
     name = news["name"]
     if found is None:
-        names = by_own_names(captured, news.get("partitions"))
+        names = published_names(captured, news.get("partitions"))
         new = needs_snapshot.unseen_by_slot(connection, news["slot"], names)
         needed = needs_snapshot.without_acknowledged(sorted(new), name, news["acknowledge"])
         if needed:
@@ -236,14 +240,15 @@ def _to_do(
     """What is to be brought in line, and what needs a snapshot afterwards."""
     name, words, known = news["name"], news["acknowledge"], Definition.of(olds)
     partitions = news.get("partitions")
-    published = by_own_names(captured, partitions)
+    published = published_names(captured, partitions)
     settled = known == found == wanted
     if settled:
         new = set()
     elif needs_replacement(connection, news, found, wanted):
         new = published
     else:
-        new = needs_snapshot.newly_published(captured, known, found, wanted)
+        orphans = published.difference(by_own_names(captured, partitions))
+        new = needs_snapshot.newly_published({*captured, *orphans}, known, found, wanted)
         new |= needs_snapshot.newly_complete(connection, known, found, wanted)
         new = by_own_names(new, partitions)
         warn(publication_report.dropped(connection, name, found, wanted))
@@ -251,13 +256,13 @@ def _to_do(
     back = by_own_names(back.intersection(captured), partitions)
     new |= back
     if wanted.kind == known.kind != LISTED:
-        before = parsed(olds["tables"]), olds.get("youngestTable")
-        renamed = renamed_tables.find(connection, captured, *before)
-        new |= by_own_names(renamed, partitions)
+        names = published_names(parsed(olds["tables"]), olds.get("partitions"))
+        new |= renamed_tables.find(connection, published, names, olds.get("youngestTable"))
     attached = attached_partitions.find(connection, name, captured)
     seen = attached_partitions.new_among(attached or (), olds.get("attached"))
-    brought = attached_partitions.brought_rows(connection, seen, via_root=partitions is None)
-    if partitions is not None:  # one that was captured by itself before has arrived by that name
+    via_root = wanted.via_partition_root
+    brought = attached_partitions.brought_rows(connection, seen, via_root=via_root)
+    if not via_root:  # one that was captured by itself before has arrived by that name
         brought = {name: at for name, at in brought.items() if parsed([name]) - known.tables}
     recorded = ledger.read(connection, name).needs_snapshot
     since = recorded | {name: max(at, recorded.get(name, 0)) for name, at in brought.items()}
@@ -282,12 +287,20 @@ def _to_do(
 def by_own_names(
     names: Collection[TableName], partitions: Mapping[str, Sequence[str]] | None
 ) -> set[TableName]:
-    """The tables under whose names changes arrive.
+    """The tables under whose names changes of these arrive.
 
     `partitions`: those of each partitioned table, where they are published by their own names.
     """
     leaves = {TableName.parse(root): parsed(texts_) for root, texts_ in (partitions or {}).items()}
     return {leaf for name in names for leaf in leaves.get(name, {name})}
+
+
+def published_names(
+    captured: Collection[TableName], partitions: Mapping[str, Sequence[str]] | None
+) -> set[TableName]:
+    """All of them: partitions in a captured schema, whose root is not captured, among them."""
+    every = parsed(name for names in (partitions or {}).values() for name in names)
+    return by_own_names(captured, partitions) | every
 
 
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:
