@@ -139,7 +139,11 @@ class Stack:
         difference = provider.diff(known.id, known.outputs, checked)
         if not difference.changes:
             return (), checked
-        changed = sorted(key for key in checked if known.outputs.get(key) != checked[key])
+        changed = sorted(
+            key
+            for key in checked
+            if known.outputs.get(key) != checked[key] and key not in provider.only_looked_at
+        )
         if difference.replaces:
             self._check_protection(name)
             return ("replace", *changed), checked
