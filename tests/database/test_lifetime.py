@@ -27,7 +27,7 @@ from azure_postgres_cdc.database import identity_change, slot_creation
 if TYPE_CHECKING:
     from azure_postgres_rehearsal.embedded import EmbeddedPostgres
 
-FEW, MANY = 6, 150
+FEW, MANY = 6, 80
 START = (
     "CREATE SCHEMA sales",
     "GRANT CREATE, USAGE ON SCHEMA public, sales TO app",

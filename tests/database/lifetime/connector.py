@@ -29,6 +29,10 @@ _CHANGES = """
 SELECT data FROM pg_logical_slot_get_binary_changes(
     %s, NULL, NULL, 'proto_version', '1', 'publication_names', %s)
 """
+_IS_PARTITIONED = """
+SELECT c.relkind = 'p' FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = %s AND c.relname = %s
+"""
 Values = dict[str, bytes | None]
 Copy = dict[bytes, Values]
 """A table's rows, each by its id."""
@@ -111,8 +115,9 @@ def _rows(
     connection: psycopg.Connection[Any], schema: str, name: str, row_filter: str
 ) -> Iterator[Values]:
     """Partitions' rows are their root's; a table that others inherit from has its own only."""
-    query = sql.SQL("SELECT * FROM {} WHERE {}").format(
-        sql.Identifier(schema, name), sql.SQL(row_filter)
+    partitioned = connection.execute(_IS_PARTITIONED, (schema, name)).fetchone() == (True,)
+    query = sql.SQL("SELECT * FROM {} {} WHERE {}").format(
+        sql.SQL("" if partitioned else "ONLY"), sql.Identifier(schema, name), sql.SQL(row_filter)
     )
     result = connection.execute(query).pgresult
     assert result is not None

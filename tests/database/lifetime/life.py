@@ -169,6 +169,8 @@ class Life(Checked):
             self.stack.unprotect()
         if word:
             self.do_read()
+            # Another slot begins with a gap, as the refusal says.
+            self.uncertain = self.uncertain or word[1].startswith("slot ")
             words = self.settings.get("acknowledge", [])
             self.settings["acknowledge"] = [*words, word[1].replace("''", "'")]
         if lsn:
