@@ -139,21 +139,31 @@ class Plan:
         """The captured schemas; None for all of them."""
         return captured_schemas(self.capture)
 
-    def captured_schemas(self, published: str | None) -> list[str]:
-        """The form's schemas, where all of them are captured: those of what is published."""
-        return sorted({TableName.parse(name).schema for name in self._captured(published)})
+    def captured_schemas(self, published: str | None, partitions: str | None = None) -> list[str]:
+        """The form's schemas: the captured ones and, where all of them are, or where partitions
+        are published by their own names, those of what is published."""
+        names = self._captured(published, partitions)
+        return sorted({TableName.parse(name).schema for name in names}.union(self.schemas or ()))
 
-    def captured_tables(self, published: str | None) -> str:
+    def captured_tables(self, published: str | None, partitions: str | None = None) -> str:
         """The form's tables: what is published without our own, roots and never partitions.
+
+        `partitions`: of each root, where they are published by their own names. Then they stand for
+        it: the connector gets no change of a name that it does not know.
 
         Without SQL's quotes, which few names have: ten thousand need not be taken apart.
         """
-        names = self._captured(published)
+        names = self._captured(published, partitions)
         return bulk_upload(TableName.parse(name).plain if '"' in name else name for name in names)
 
-    def _captured(self, published: str | None) -> list[str]:
+    def _captured(self, published: str | None, partitions: str | None) -> list[str]:
         own = set(map(str, self.own_tables))
-        return [name for name in unpack(published) or () if name not in own]
+        names = [name for name in unpack(published) or () if name not in own]
+        leaves = unpack(partitions) or {}
+        if not leaves:  # the order of ten thousand stays as it is
+            return names
+        by_own_name = {leaf for found in leaves.values() for leaf in found}
+        return sorted(by_own_name.union(name for name in names if name not in leaves))
 
     @property
     def own_tables(self) -> tuple[TableName, ...]:
@@ -196,6 +206,7 @@ def access_of(role: str, plans: Sequence[Plan], *, bypass_rls: bool = False) -> 
         discover_owners=any(plan.discover_owners for plan in mine),
         create=any(plan.grants.get("create", True) for plan in mine),
         table_grants=_table_grants(mine),
+        partitions=any(not plan.publication_options.via_partition_root for plan in mine),
         users=() if bypass_rls else tuple(sorted({plan.user for plan in mine})),
         read_only=any(plan.read_only for plan in mine),
     )

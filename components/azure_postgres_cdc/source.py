@@ -201,7 +201,7 @@ class CdcSource(pulumi.ComponentResource):
 
     def _form(self, plan: Plan, publication: Publication) -> dict[str, Any]:
         """What goes into the connector's form."""
-        published = publication.tables
+        published = pulumi.Output.all(publication.tables, publication.partitions)
         return connector_settings(
             hostname=self._connection["host"],
             port=self._connection.get("port", DEFAULT_PORT),
@@ -213,8 +213,10 @@ class CdcSource(pulumi.ComponentResource):
             heartbeat_schema=plan.heartbeat_schema,
             slot=plan.slot,
             publication=plan.publication,
-            schemas=plan.schemas or published.apply(plan.captured_schemas),
-            tables=published.apply(plan.captured_tables),
+            schemas=plan.schemas
+            if plan.schemas and plan.publication_options.via_partition_root
+            else published.apply(lambda found: plan.captured_schemas(*found)),
+            tables=published.apply(lambda found: plan.captured_tables(*found)),
             columns=plan.publication_options.columns,
             row_filters=plan.publication_options.row_filters,
             form=plan.form,

@@ -140,6 +140,15 @@ def test_the_form_names_the_published_tables_without_sql_s_quotes() -> None:
     assert plan(capture={"allTables": True}).schemas is None
 
 
+def test_the_form_names_partitions_where_they_are_published_by_their_own_names() -> None:
+    """And their schemas: of anything else, the connector would pass every change over."""
+    wanted = plan(capture={"tables": ["public.root", "public.b"]}, publishViaPartitionRoot=False)
+    published, partitions = ["public.b", "public.root"], {"public.root": ["parts.p", "public.a"]}
+    found = json.dumps(published), json.dumps(partitions)
+    assert wanted.captured_tables(*found) == "parts.p\npublic.a\npublic.b\n"
+    assert wanted.captured_schemas(*found) == ["parts", "public"]
+
+
 # Grants
 
 

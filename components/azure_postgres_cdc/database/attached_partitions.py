@@ -102,10 +102,13 @@ def new_among(attached: Iterable[Attached], known: Collection[str] | None) -> li
     ]
 
 
-def brought_rows(connection: Connection, attached: Iterable[Attached]) -> dict[str, int]:
+def brought_rows(
+    connection: Connection, attached: Iterable[Attached], *, via_root: bool = True
+) -> dict[str, int]:
     """The captured tables whose partitions brought rows along, and the last transaction that did.
 
-    As `needs_snapshot` records them: a snapshot that is signalled afterwards settles it.
+    As `needs_snapshot` records them: a snapshot that is signalled afterwards settles it. Not
+    `via_root`: the partitions themselves, by whose names their changes are published.
     """
     leaves = [
         (item, _Leaf(TableName(schema, name), *rest))
@@ -120,7 +123,8 @@ def brought_rows(connection: Connection, attached: Iterable[Attached]) -> dict[s
         for item, leaf in leaves:
             if _has_older_rows(connection, item, leaf):
                 since = full_transaction_id(int(item.since), item.now)
-                found[str(item.root)] = max(since, found.get(str(item.root), 0))
+                name = str(item.root if via_root else leaf.table)
+                found[name] = max(since, found.get(name, 0))
     return found
 
 

@@ -9,12 +9,14 @@ that it has never seen, the catalog tells.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import acting_for
+from azure_postgres_cdc.database.publication_catalog import Definition
 from azure_postgres_cdc.driver import psycopg, sql
+from azure_postgres_cdc.dynamic import Props
 from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import TableName
 
@@ -58,24 +60,34 @@ class _History(NamedTuple):
     """The transactions after which it was no longer what it had been made as."""
 
 
-def oids(connection: Connection, names: Collection[TableName]) -> dict[TableName, int]:
-    """Whom each name belongs to."""
-    found = rows(connection, _OIDS, sorted({table.schema for table in names})) if names else ()
-    all_of_them = {
-        TableName(schema, table): oid
-        for schema, tables, numbers in found
-        for table, oid in zip(tables, numbers, strict=True)
+def numbers(
+    connection: Connection, news: Props, wanted: Definition, captured: Collection[TableName]
+) -> Props:
+    """Whom the names in `tables` belong to: only of what is published with its schema."""
+    if not wanted.all_tables and not wanted.schemas:
+        return {}
+    schemas = sorted({table.schema for table in captured})
+    found = {
+        str(TableName(schema, table)): oid
+        for schema, tables, oids in rows(connection, _OIDS, schemas)
+        for table, oid in zip(tables, oids, strict=True)
     }
-    return {table: all_of_them[table] for table in names if table in all_of_them}
+    own = news["ownTables"]
+    return {"tableOids": [0 if name in own else found.get(name, 0) for name in news["tables"]]}
 
 
-def with_rows_from_before(
-    connection: Connection, before: Mapping[TableName, int], now: Mapping[TableName, int]
-) -> set[TableName]:
+def find(connection: Connection, olds: Props, news: Props, found: Definition) -> set[TableName]:
     """Those that hold, or may hold, rows that never arrived under their names.
 
-    `before`: whom each name belonged to at the last `up`.
+    `olds` and `news` say whom the names belonged to at the last `up`, and whom now; `found` is what
+    is published.
     """
+    if "tableOids" not in olds or "tableOids" not in news:
+        return set()
+    if all(olds[key] == news[key] for key in ("tables", "tableOids")):
+        return set()
+    before, now = _by_name(olds), _by_name(news)
+    now = {t: oid for t, oid in now.items() if t in found and t not in found.tables}
     known = set(before.values())
     others = {
         table
@@ -83,15 +95,24 @@ def with_rows_from_before(
         if before.get(table, oid) != oid or (table not in before and oid in known)
     }
     unseen = [oid for table, oid in now.items() if table not in before and oid not in known]
+    return others | _with_rows_from_before(connection, unseen)
+
+
+def _by_name(props: Props) -> dict[TableName, int]:
+    numbered = zip(props["tables"], props["tableOids"], strict=True)
+    return {TableName.parse(name): int(oid) for name, oid in numbered if oid}
+
+
+def _with_rows_from_before(connection: Connection, unseen: Sequence[int]) -> set[TableName]:
     if not unseen:
-        return others
+        return set()
     histories = [
         _History(TableName(schema, name), *rest)
-        for schema, name, *rest in rows(connection, _HISTORY, unseen)
+        for schema, name, *rest in rows(connection, _HISTORY, [*unseen])
     ]
     owners = {history.owner for history in histories if not history.is_readable}
     with connection.transaction(force_rollback=True), acting_for(connection, owners):
-        return others | {item.table for item in histories if _brings_rows(connection, item)}
+        return {item.table for item in histories if _brings_rows(connection, item)}
 
 
 def _brings_rows(connection: Connection, history: _History) -> bool:

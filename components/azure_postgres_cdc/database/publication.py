@@ -9,7 +9,13 @@ from dataclasses import replace as with_changes
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc.database import ledger, needs_snapshot, publication_mark, tables
+from azure_postgres_cdc.database import (
+    ledger,
+    needs_snapshot,
+    partition_names,
+    publication_mark,
+    tables,
+)
 from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -52,7 +58,7 @@ class PublicationProvider(GuardedProvider):
     packed = (
         *("capture", "fullIdentity", "identityIndexes", "allowWithoutIdentity"),
         *("alsoFull", "alsoIndexes"),
-        *("tables", "toRepair"),
+        *("tables", "partitions", "toRepair"),
         *("columns", "rowFilters", "shownFilters", "filterColumns"),
         *("toSnapshot", "needsSnapshot", "attached", "tableOids"),
     )
@@ -81,7 +87,7 @@ class PublicationProvider(GuardedProvider):
                     check_adoption(connection, props, found, wanted, captured)
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
-                _make_readable(connection, props["role"], captured)
+                _make_readable(connection, props, captured)
                 needs = _recorded(connection, props)
         return props | {"needsSnapshot": needs}
 
@@ -102,7 +108,7 @@ class PublicationProvider(GuardedProvider):
                 else:
                     for statement in alterations(name, found, wanted, filters):
                         connection.execute(statement)
-                _make_readable(connection, news["role"], captured)
+                _make_readable(connection, news, captured)
                 needs = _recorded(connection, news)
         return olds | news | {"toRepair": [], "needsSnapshot": needs}
 
@@ -140,6 +146,9 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
     tables: pulumi.Output[str]
     """What is published, as in SQL, the connector's own tables among it: a packed list. Of FOR ALL
     TABLES, what there is at the moment."""
+    partitions: pulumi.Output[str | None]
+    """Of each partitioned table, its partitions, as in SQL, where their changes are published by
+    their own names: packed. None where they are published as their root's."""
 
     def __init__(
         self,
@@ -177,6 +186,7 @@ class Publication(Resource, module="azure-postgres-cdc", name="Publication"):
             **_option_props(options or PublicationOptions()),
             **guarded(slots),
             "tables": None,  # an output: what is published now
+            "partitions": None,  # another one
         }
         for key in ("columns", "rowFilters"):
             props[key] = pack(props[key])
@@ -217,9 +227,11 @@ def _captured(connection: Connection, props: Props) -> Collection[TableName]:
     return parsed(props["tables"]) - parsed(props["ownTables"])
 
 
-def _make_readable(connection: Connection, role: str, captured: Collection[TableName]) -> None:
+def _make_readable(connection: Connection, props: Props, captured: Collection[TableName]) -> None:
     """Grant SELECT where it is missing: on tables of owners that nobody listed, for example."""
-    missing = tables.unreadable(connection, captured, role)
+    role = props["role"]
+    published = partition_names.published(captured, props.get("partitions"))
+    missing = tables.unreadable(connection, published, role)
     if missing:
         names = sql.SQL(", ").join(table.identifier for table in missing)
         grant = sql.SQL("GRANT SELECT ON TABLE {} TO {}").format(names, sql.Identifier(role))

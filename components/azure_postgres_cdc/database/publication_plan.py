@@ -11,6 +11,7 @@ from azure_postgres_cdc.database import (
     ledger,
     needs_snapshot,
     newcomers,
+    partition_names,
     publication_mark,
     publication_report,
     slot_catalog,
@@ -60,7 +61,7 @@ def planned(connection: Connection, olds: Props, news: Props) -> Props:
     captured = resolve(connection, news["capture"], parsed(news["ownTables"]), found or ())
     news = news | _definition(connection, olds, news, found, captured)
     wanted = Definition.of(news)
-    news |= _oids(connection, news, wanted, captured)
+    news |= newcomers.numbers(connection, news, wanted, captured)
     check_kind(connection, news["name"], found, wanted)
     _check_writes(connection, news, wanted, captured)
     lines = publication_report.unpublished(connection, news["name"], _capture(news), found, wanted)
@@ -127,6 +128,10 @@ def _definition(
         "publish": [kind for kind in news["publish"] if truncates or kind != "truncate"],
         "viaPartitionRoot": news["viaPartitionRoot"] and via_root,
     }
+    by_root = news["viaPartitionRoot"] or not via_root
+    partitions = partition_names.find(connection, captured, schemas, via_root=by_root)
+    if partitions:
+        settled["partitions"] = partitions
     return settled | _restrictions(connection, olds, news | settled, found, captured)
 
 
@@ -207,7 +212,8 @@ def _unknown(
     """What needs a snapshot of a publication that is to be made, or that is adopted."""
     name = news["name"]
     if found is None:
-        new = needs_snapshot.unseen_by_slot(connection, news["slot"], captured)
+        names = partition_names.published(captured, news.get("partitions"))
+        new = needs_snapshot.unseen_by_slot(connection, news["slot"], names)
         needed = needs_snapshot.without_acknowledged(sorted(new), name, news["acknowledge"])
         if needed:
             warn([needs_snapshot.warning(name, needed)])
@@ -231,40 +237,60 @@ def _to_do(
 ) -> Props:
     """What is to be brought in line, and what needs a snapshot afterwards."""
     name, words, known = news["name"], news["acknowledge"], Definition.of(olds)
+    partitions = news.get("partitions")
+    published = partition_names.published(captured, partitions)
     settled = known == found == wanted
     if settled:
         new = set()
     elif needs_replacement(connection, news, found, wanted):
-        new = set(captured)
+        new = published
     else:
-        new = needs_snapshot.newly_published(captured, known, found, wanted)
+        orphans = published.difference(partition_names.instead_of_roots(captured, partitions))
+        new = needs_snapshot.newly_published({*captured, *orphans}, known, found, wanted)
         new |= needs_snapshot.newly_complete(connection, found, wanted)
+        new = partition_names.instead_of_roots(new, partitions)
         warn(publication_report.dropped(connection, name, found, wanted))
     warn(publication_report.narrowed(name, found, wanted))
-    kept = ledger.read(connection, name)
-    altered = _altered(connection, name, kept.left, captured)
-    came = _newcomers(connection, olds, news, found)
-    new |= altered | came
     warn(publication_report.gone(connection, olds.get("tables", ()), news["tables"], found))
-    attached = attached_partitions.find(connection, name, captured)
-    seen = attached_partitions.new_among(attached or (), olds.get("attached"))
-    brought = attached_partitions.brought_rows(connection, seen)
+    kept = ledger.read(connection, name)
     recorded = kept.needs_snapshot
+    missed = _altered(connection, name, kept.left, captured)
+    missed |= newcomers.find(connection, olds, news, found)
+    missed = partition_names.instead_of_roots(missed, partitions)
+    missed |= partition_names.in_place_of_roots(olds, news)
+    attached = attached_partitions.find(connection, name, captured)
+    brought = _brought(connection, attached or (), olds, known, wanted)
     since = recorded | {name: max(at, recorded.get(name, 0)) for name, at in brought.items()}
     signals = needs_snapshot.read_signals(connection, parsed(news["ownTables"]), since)
-    open_needs = needs_snapshot.still_needed(since, new, captured, signals)
+    open_needs = needs_snapshot.still_needed(since, new | missed, published, signals)
     needed = needs_snapshot.without_acknowledged(open_needs, name, words)
     if found != wanted or set(texts(needed)) != set(recorded):
         _check_owner(connection, name)
     if needed:
         warn([needs_snapshot.warning(name, needed)])
-    warn(publication_report.unneeded_words(name, words, found, wanted, captured, open_needs))
-    unreadable = tables.unreadable(connection, captured, news["role"])
+    warn(publication_report.unneeded_words(name, words, found, wanted, published, open_needs))
+    unreadable = tables.unreadable(connection, published, news["role"])
     repair = {*(() if settled else drift(known, found, wanted)), *map(str, unreadable)}
-    # Recorded anew, if it is already: an earlier signal does not settle what was attached since.
-    repair |= brought.keys() & set(texts(needed))
-    repair |= set(texts(altered | came))
+    # Recorded anew, if it is already: an earlier signal does not settle what has come since.
+    repair |= (brought.keys() & set(texts(needed))) | set(texts(missed))
     return {"toRepair": sorted(repair), "toSnapshot": texts(needed), **_attached(attached)}
+
+
+def _brought(
+    connection: Connection,
+    attached: Iterable[attached_partitions.Attached],
+    olds: Props,
+    known: Definition,
+    wanted: Definition,
+) -> dict[str, int]:
+    """What was attached since the last `up` with rows in it, by the name that is published."""
+    via_root = wanted.via_partition_root
+    seen = attached_partitions.new_among(attached, olds.get("attached"))
+    brought = attached_partitions.brought_rows(connection, seen, via_root=via_root)
+    if via_root:
+        return brought
+    # What was captured by itself before has arrived by that name.
+    return {name: at for name, at in brought.items() if TableName.parse(name) not in known.tables}
 
 
 def _altered(
@@ -284,37 +310,6 @@ def _altered(
             ]
         )
     return altered
-
-
-def _oids(
-    connection: Connection, news: Props, wanted: Definition, captured: Collection[TableName]
-) -> Props:
-    """Whom the names belong to, beside `tables`: only of what is published with its schema."""
-    if not wanted.all_tables and not wanted.schemas:
-        return {}
-    found = {str(table): oid for table, oid in newcomers.oids(connection, captured).items()}
-    return {"tableOids": [found.get(name, 0) for name in news["tables"]]}
-
-
-def _newcomers(
-    connection: Connection, olds: Props, news: Props, found: Definition
-) -> set[TableName]:
-    """What has come into a publication of whole schemas, and was published by it at once."""
-    if "tableOids" not in olds or "tableOids" not in news:
-        return set()
-    if all(olds[key] == news[key] for key in ("tables", "tableOids")):
-        return set()
-    now = {
-        table: oid
-        for table, oid in _by_name(news).items()
-        if table in found and table not in found.tables
-    }
-    return newcomers.with_rows_from_before(connection, _by_name(olds), now)
-
-
-def _by_name(props: Props) -> dict[TableName, int]:
-    numbered = zip(props["tables"], props["tableOids"], strict=True)
-    return {TableName.parse(name): int(oid) for name, oid in numbered if oid}
 
 
 def _attached(found: Iterable[attached_partitions.Attached] | None) -> Props:

@@ -8,6 +8,7 @@ changes which of them there are would revoke, last of all, what had just been gr
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -69,6 +70,8 @@ class RoleAccess:
     create: bool = True
     """CREATE on the schemas, as on the page."""
     table_grants: str = ALL
+    partitions: bool = False
+    """Whether partitions are read by their own names, as they are published then."""
     users: tuple[str, ...] = ()
     """The logins in it that row-level security may hide rows from."""
     read_only: bool = False
@@ -192,21 +195,25 @@ class SchemaAccess(Resource, module="azure-postgres-cdc", name="SchemaAccess"):
             **renaming.props([slot.name for slot in slots], acknowledge),
             **guarded(slots),
         }
+        if access.partitions:
+            props["partitions"] = True
         super().__init__(SchemaAccessProvider(), resource_name, props, opts)
 
 
 def _access(props: Props) -> Access:
     """What the properties mean. Those of an earlier version have fewer keys."""
     everything = props.get("tableGrants", ALL) == ALL
+    single = frozenset(map(TableName.parse, props.get("tables") or ()))
+    schemas = {*props["schemas"], *props.get("writes", ()), *(table.schema for table in single)}
     return Access(
         role=props["role"],
-        schemas=frozenset([*props["schemas"], *props.get("writes", ())]),
+        schemas=frozenset(schemas),
         writes=frozenset(props.get("writes", ())),
         connect=props.get("connect", False),
         create=props.get("create", True),
         readable=frozenset(props["schemas"] if everything else ()),
         owners=frozenset(props["owners"]),
-        tables=frozenset(map(TableName.parse, props.get("tables") or ())),
+        tables=single,
     )
 
 
@@ -251,13 +258,22 @@ def _owners(connection: Connection, olds: Props, news: Props, reach: Collection[
 
 
 def _tables(connection: Connection, props: Props) -> list[str]:
-    """The captured tables, where only those are to be readable."""
-    if props.get("tableGrants", ALL) != CAPTURED:
+    """The tables that are readable one by one.
+
+    The captured ones, where only those are to be; and partitions that are read by their own names,
+    wherever they are.
+    """
+    grants, partitions = props.get("tableGrants", ALL), props.get("partitions", False)
+    if grants == NONE or (grants == ALL and not partitions):
         return []
     done = privileges.readable(connection, props["role"])
     found: set[TableName] = set()
     for capture in props["captures"]:
         found.update(resolve(connection, capture, (), done))
+    if partitions:
+        found.update(itertools.chain(*tables.leaves(connection, found).values()))
+    if grants == ALL:
+        found = {table for table in found if table.schema not in props["schemas"]}
     return sorted(map(str, found))
 
 

@@ -89,6 +89,30 @@ SELECT n.nspname, c.relname FROM family
 JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p')
 """
+_LEAVES = """
+WITH RECURSIVE family(schema, name, oid) AS (
+    SELECT wanted.schema, wanted.name, c.oid
+    FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
+    JOIN pg_namespace n ON n.nspname = wanted.schema
+    JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = wanted.name AND c.relkind = 'p'
+    UNION ALL SELECT schema, name, i.inhrelid
+    FROM family JOIN pg_inherits i ON i.inhparent = family.oid)
+SELECT family.schema, family.name, n.nspname, c.relname
+FROM family JOIN pg_class c ON c.oid = family.oid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind = 'r' AND c.relpersistence = 'p'
+   OR (n.nspname, c.relname) = (family.schema, family.name)
+"""
+# What FOR TABLES IN SCHEMA publishes by its own name: no table above it is in one of the schemas.
+_ORPHANS = """
+SELECT o.nspname, r.relname, n.nspname, c.relname
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+JOIN pg_class r ON r.oid = pg_partition_root(c.oid) JOIN pg_namespace o ON o.oid = r.relnamespace
+WHERE n.nspname = ANY(%s) AND c.relispartition AND c.relkind = ANY(%s) AND c.relpersistence = 'p'
+  AND NOT EXISTS (
+    SELECT FROM pg_partition_ancestors(c.oid) above JOIN pg_class a ON a.oid = above.relid
+    JOIN pg_namespace s ON s.oid = a.relnamespace
+    WHERE a.oid <> c.oid AND a.relkind = 'p' AND s.nspname = ANY(%s))
+"""
 _OWNERS = """
 SELECT DISTINCT pg_get_userbyid(c.relowner)
 FROM unnest(%s::text[], %s::text[]) AS wanted(schema, name)
@@ -216,6 +240,29 @@ def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[
     """The tables, and every partition below them at any depth; no foreign tables."""
     found = rows(connection, _WITH_PARTITIONS, *columns(names))
     return sorted(TableName(*row) for row in found)
+
+
+def leaves(connection: Connection, names: Iterable[TableName]) -> dict[TableName, list[TableName]]:
+    """Of those that are partitioned: the partitions that hold their rows, if there are any."""
+    found: dict[TableName, list[TableName]] = {}
+    for schema, name, *leaf in rows(connection, _LEAVES, *columns(names)):
+        root = TableName(schema, name)
+        found.setdefault(root, []).extend({TableName(*leaf)} - {root})
+    return {root: sorted(found[root]) for root in sorted(found)}
+
+
+def orphans(
+    connection: Connection, schemas: Sequence[str], *, via_root: bool
+) -> dict[TableName, list[TableName]]:
+    """Of roots that are in none of the schemas: the partitions that FOR TABLES IN SCHEMA publishes.
+
+    `via_root`: one that has partitions itself stands for them.
+    """
+    kinds = ["r", "p"] if via_root else ["r"]
+    found: dict[TableName, list[TableName]] = {}
+    for schema, name, *leaf in rows(connection, _ORPHANS, schemas, kinds, schemas):
+        found.setdefault(TableName(schema, name), []).append(TableName(*leaf))
+    return {root: sorted(found[root]) for root in sorted(found)}
 
 
 def columns(names: Iterable[TableName]) -> tuple[str, str]:

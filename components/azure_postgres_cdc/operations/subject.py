@@ -37,6 +37,15 @@ class Subject:
         return captured_now(self.connection, self.plan.capture, self.form.own_tables)
 
     @cached_property
+    def published_names(self) -> list[TableName]:
+        """The names under which their changes arrive: those of partitions, where no root stands for
+        them."""
+        if self.plan.publication_options.via_partition_root:
+            return self.captured
+        leaves = tables.leaves(self.connection, self.captured)
+        return sorted({leaf for name in self.captured for leaf in leaves.get(name, [name])})
+
+    @cached_property
     def slot(self) -> Slot | None:
         """The connector's slot; None where there is none."""
         return slot_catalog.find(self.connection, self.form.slot)

@@ -54,7 +54,7 @@ def snapshots_needed(subject: Subject) -> Result | None:
     altered = publication_mark.altered(subject.connection, kept.left, now, subject.captured)
     own = set(form.own_tables)
     signals = needs_snapshot.read_signals(subject.connection, own, recorded)
-    needed = needs_snapshot.still_needed(recorded, altered, subject.captured, signals)
+    needed = needs_snapshot.still_needed(recorded, altered, subject.published_names, signals)
     left = needs_snapshot.without_acknowledged(needed, form.publication, options.acknowledge)
     if not left:
         return ok("no table was added without a snapshot of what it held before")

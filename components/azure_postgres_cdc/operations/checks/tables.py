@@ -69,7 +69,7 @@ def column_names(subject: Subject) -> Result:
 
 def schema_usage(subject: Subject) -> Result:
     """The user may look into the captured schemas and into those of its own tables."""
-    schemas = {table.schema for table in (*subject.captured, *subject.form.own_tables)}
+    schemas = {table.schema for table in (*subject.published_names, *subject.form.own_tables)}
     # One that is not there is said of its tables.
     found = rows(subject.connection, _USAGE, sorted(schemas))
     closed = [schema for schema, may_use in found if not may_use]
@@ -84,9 +84,10 @@ def schema_usage(subject: Subject) -> Result:
 
 def tables_readable(subject: Subject) -> Result:
     """The user may read every captured table: a snapshot stalls on the first that it may not."""
-    closed = tables.unreadable(subject.connection, subject.captured, subject.form.username)
+    published = subject.published_names
+    closed = tables.unreadable(subject.connection, published, subject.form.username)
     if not closed:
-        return ok(f"SELECT on {_counted(subject.captured)}")
+        return ok(f"SELECT on {_counted(published)}")
     role = quoted(subject.plan.role)
     return failed(
         f"no SELECT on {listed(closed)}",
