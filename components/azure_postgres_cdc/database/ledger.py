@@ -80,14 +80,23 @@ def read_all(connection: Connection) -> dict[str, Ledger]:
     return {name: parsed(comment) for name, comment in rows(connection, _COMMENTS)}
 
 
-def write(connection: Connection, publication: str, ledger: Ledger, *, mark: bool = False) -> None:
-    """Keep a record; an empty one leaves no trace, unless a `mark` is wanted all the same.
+def write(connection: Connection, publication: str, ledger: Ledger) -> None:
+    """Keep a record; an empty one leaves no trace.
 
     Needs the publication's ownership, and waits for its lock as long as every other change does.
     """
     with connection.transaction():
         lock(connection)
-        _write(connection, publication, ledger, dict(rows(connection, _COMMENTS)), mark=mark)
+        _write(connection, publication, ledger, dict(rows(connection, _COMMENTS)))
+
+
+def write_again(connection: Connection, publication: str) -> None:
+    """The record as it is, which leaves a trace also where there is none."""
+    with connection.transaction():
+        lock(connection)
+        comments = dict(rows(connection, _COMMENTS))
+        ledger = parsed(comments.get(publication, ""))
+        _write(connection, publication, ledger, comments, mark=True)
 
 
 def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:

@@ -324,7 +324,7 @@ def table_owners(schemas: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def _carry_out(connection: Connection, statement: str, what: Difference, role: str) -> None:
-    with acting_for(connection, what.owners):
+    with acting_for(connection, what.owners), connection.pipeline():
         for composed in _statements(connection, statement, what, role):
             connection.execute(composed)
 

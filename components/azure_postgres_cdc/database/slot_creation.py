@@ -123,7 +123,7 @@ def _mark(
         if counted:
             with connection.transaction(force_rollback=True):
                 connection.execute(_LARGE)
-        ledgers.write(connection, publication, ledgers.read(connection, publication), mark=True)
+        ledgers.write_again(connection, publication)
     _limit(connection, _PEEK_TIMEOUT_SECONDS)
     if counted:
         connection.execute("SET logical_decoding_work_mem = '64kB'")

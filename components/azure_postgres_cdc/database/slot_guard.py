@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from azure_postgres_cdc.database import ledger
-from azure_postgres_cdc.database.connection import connect
+from azure_postgres_cdc.database.connection import looking_at
 from azure_postgres_cdc.database.slot_loss import acknowledged, examine
 from azure_postgres_cdc.dynamic import CdcProvider, Props
 from azure_postgres_cdc.errors import CdcError
@@ -48,7 +48,7 @@ class GuardedProvider(CdcProvider):
         slots = [ConnectorSlot(**{"acknowledged": None} | slot) for slot in props.get(GUARDED, ())]
         if not slots:
             return
-        with connect(props["connection"], props["database"]) as connection:
+        with looking_at(props["connection"], props["database"]) as connection:
             records = ledger.read_all(connection)
             for slot in slots:
                 where = slot.name, props["database"], slot.publication
