@@ -125,18 +125,18 @@ def connect(
     autocommit: bool = False,
     replication: bool = False,
     transaction: bool = True,
+    forgets: bool = True,
     own_limits: bool = False,
 ) -> Iterator[Connection]:
     """A connection; what was done on it is committed at the end, unless an error is raised.
 
     `replication`: the kind that reads a slot, and takes replication commands. `transaction`: the
-    same connection without one, as for `looking_at`. `own_limits`: with the time limits that the
-    server has for this login.
+    same connection without one. `forgets`: something may be set on it, with SET, which does not
+    outlive this. `own_limits`: with the time limits that the server has for this login.
 
     Raises a CdcError, in one line and without the password, where none can be made; Unreachable
     where the server did not answer, DatabaseIsGone where it has no such database; and whatever
-    PostgreSQL says later as one line, too. What is set with SET does not outlive this, like in a
-    new one.
+    PostgreSQL says later as one line, too.
     """
     key = (database, autocommit, replication, own_limits, *sorted(connection.items()))
     opened = idle_connections.take(key) or _open(
@@ -159,15 +159,15 @@ def connect(
     if replication:
         opened.close()
     else:
-        idle_connections.keep(key, opened)
+        idle_connections.keep(key, opened, forgets=forgets)
 
 
 def looking_at(connection: Mapping[str, Any], database: str) -> AbstractContextManager[Connection]:
     """A connection to look with: no transaction, whose BEGIN and COMMIT are round trips as well.
 
-    Whatever is tried out on it has a transaction of its own.
+    Nothing is set on it for longer; whatever is tried out has a transaction of its own.
     """
-    return connect(connection, database, transaction=False)
+    return connect(connection, database, transaction=False, forgets=False)
 
 
 def _open(

@@ -3,8 +3,8 @@
 Every resource looks at the server, and a new connection costs several round trips each time. Kept
 is only one on which nothing failed, and nobody gets it before the server has answered and forgotten
 what was set on it (DISCARD ALL): none that is dead, and none with another one's settings, is used.
-That is asked when a connection is kept, so that the answer is there when it is needed. None stays
-open for long, in the way of a DROP DATABASE.
+That is asked when a connection is kept, so that the answer may be there when it is needed, and not
+where somebody has only looked. None stays open for long, in the way of a DROP DATABASE.
 """
 
 from __future__ import annotations
@@ -53,14 +53,18 @@ def take(key: Hashable) -> Connection | None:
         found.connection.close()
 
 
-def keep(key: Hashable, connection: Connection) -> None:
-    """Keep a connection on which no transaction is open; the oldest makes room for it."""
+def keep(key: Hashable, connection: Connection, *, forgets: bool) -> None:
+    """Keep a connection on which no transaction is open; the oldest makes room for it.
+
+    `forgets`: something may have been set on it.
+    """
     connection.autocommit = True
-    try:
-        connection.pgconn.send_query(b"DISCARD ALL")
-    except psycopg.Error:
-        connection.close()
-        return
+    if forgets:
+        try:
+            connection.pgconn.send_query(b"DISCARD ALL")
+        except psycopg.Error:
+            connection.close()
+            return
     timer = threading.Timer(SECONDS, _expire, [connection])
     timer.daemon = True
     with _lock:
@@ -93,15 +97,13 @@ def _has_answered(connection: psycopg.pq.abc.PGconn) -> bool:
                 return False
             select.select([connection.socket], [], [], left)
             connection.consume_input()
-        done = connection.get_result()
-        while connection.get_result() is not None:
-            pass
+        results = list(iter(connection.get_result, None))
         while select.select([connection.socket], [], [], 0)[0]:
             connection.consume_input()  # fails on one that the server has closed since
     except (psycopg.Error, OSError, ValueError):
         return False
-    ok = psycopg.pq.ConnStatus.OK, psycopg.pq.ExecStatus.COMMAND_OK
-    return (connection.status, done and done.status) == ok
+    done = all(result.status == psycopg.pq.ExecStatus.COMMAND_OK for result in results)
+    return done and connection.status == psycopg.pq.ConnStatus.OK
 
 
 def _expire(connection: Connection) -> None:
