@@ -42,3 +42,12 @@ def logins(shop: Shop, *users: str, **inputs: Any) -> Managed:
     return shop.managed(
         ConnectorLoginsProvider(), users=list(users), **{"formerUsers": [], **defaults, **inputs}
     )
+
+
+def made(shop: Shop, user: str, *groups: str) -> None:
+    """The login as pulumi-postgresql has made it, by the end of the first `up`."""
+    if not shop.value("SELECT count(*) FROM pg_roles WHERE rolname = %s", user):
+        shop.run(f"CREATE ROLE {user} LOGIN", superuser=True)
+    shop.run(f"ALTER ROLE {user} REPLICATION", superuser=True)
+    for group in groups:
+        shop.run(f"GRANT {group} TO {user}")

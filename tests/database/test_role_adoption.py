@@ -8,6 +8,7 @@ import pytest
 from tests.database.login_support import (
     login_of_the_administrator,  # noqa: F401 - a fixture
     logins,
+    made,
     made_by_a_superuser,  # noqa: F401 - a fixture
 )
 
@@ -34,6 +35,7 @@ def test_roles_that_are_there_are_listed_with_what_differs(
             f"role {user}_group is there already, and is adopted; brought in line: loses LOGIN",
         ]
         managed.up()
+        made(shop, user, f"{user}_group")
         capfd.readouterr()
         assert managed.preview() == []
         assert capfd.readouterr().err == ""
@@ -57,12 +59,14 @@ def test_login_that_a_stack_gets_later_is_adopted_as_the_first_ones(
 ) -> None:
     managed = logins(shop, "first")
     managed.up()
+    made(shop, "first")
     more = {"users": ["first", user], "memberships": {"first": [], user: []}}
     shop.run(f"ALTER ROLE {user} SET statement_timeout = '1h'")
     assert "pulumi-postgresql reads only milliseconds" in managed.refusal(**more)
     shop.run(f"ALTER ROLE {user} RESET statement_timeout")
     capfd.readouterr()
     managed.up(**more)
+    made(shop, user)
     assert f"login {user} is there already, and is adopted; brought" in capfd.readouterr().err
     assert managed.up() == []
     assert capfd.readouterr().err == ""
@@ -75,6 +79,7 @@ def test_roles_that_another_administrator_may_not_change_are_told(
         pytest.skip("CREATEROLE is enough there")
     managed = logins(shop, user)
     managed.up()
+    made(shop, user)
     shop.run(f"REVOKE {user} FROM cdc_admin", superuser=True)
     managed.inputs["connection"] = managed.inputs["connection"] | {"user": "another"}
     capfd.readouterr()
@@ -146,6 +151,7 @@ def test_timeout_that_cannot_be_read_is_refused_and_later_warned_of(
     assert managed.refusal() == text
     shop.run(f"ALTER ROLE {user} SET statement_timeout = 300000")
     managed.up()
+    made(shop, user)
     shop.run(f"ALTER ROLE {user} SET statement_timeout = '5min'")
     capfd.readouterr()
     assert managed.up() == []
@@ -174,6 +180,7 @@ def test_membership_that_somebody_else_granted_is_refused_and_later_warned_of(
         assert managed.refusal() == text
         shop.run(revoke, superuser=True)
         managed.up()
+        made(shop, user)
         shop.run(grant, superuser=True)
         capfd.readouterr()
         assert managed.up() == []
