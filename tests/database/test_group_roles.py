@@ -129,11 +129,24 @@ def test_group_roles_are_marked_as_the_stack_s_and_a_comment_stays(
     shop.run(f"COMMENT ON ROLE {second} IS 'ours'")
     managed = roles(shop, {user: [first, second]})
     managed.up()
-    assert shop.value(COMMENT, first) == f"{MARK}dev"
+    here = f"{shop.connection['host']}:{shop.connection['port']}"
+    assert shop.value(COMMENT, first) == f"{MARK}dev on {here}"
     assert shop.value(COMMENT, second) == "ours"
     managed.up(stack="acme/cdc/renamed")
-    assert shop.value(COMMENT, first) == f"{MARK}renamed"
+    assert shop.value(COMMENT, first) == f"{MARK}renamed on {here}"
     assert managed.up() == managed.refresh() == []
+
+
+def test_restored_server_s_roles_are_the_new_stack_s(
+    shop: Shop, user: str, groups: tuple[str, str]
+) -> None:
+    """It has the marks of the server that it was made from."""
+    group, _ = groups
+    shop.run(f"COMMENT ON ROLE {group} IS '{MARK}dev on psql-before:5432'")
+    new = {"memberships": {user: [group], group: []}, "stack": "acme/cdc/new"}
+    logins(shop, user, **new).check()
+    roles(shop, {user: [group]}, stack="new").up()
+    assert str(shop.value(COMMENT, group)).startswith(f"{MARK}new on ")
 
 
 def test_role_and_login_of_another_stack_are_refused_until_a_word_lets_go_of_them(

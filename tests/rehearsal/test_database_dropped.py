@@ -12,14 +12,14 @@ from azure_postgres_rehearsal.engine import Outcome
 from azure_postgres_rehearsal.rehearsal import Rehearsal
 
 SHOP: dict[str, Any] = {"name": "shop", "slot": "shop_slot", "capture": {"tables": ["public.a"]}}
-CRM = SHOP | {"name": "crm", "slot": "crm_slot"}
-STACK = {"server": {"management": "none"}, "databases": [SHOP, CRM]}
+WEB = SHOP | {"name": "web", "slot": "web_slot"}
+STACK = {"server": {"management": "none"}, "databases": [SHOP, WEB]}
 
 
 @pytest.fixture
 def rehearsal() -> Iterator[Rehearsal]:
     with Rehearsal(PROJECT, "local", settings=STACK) as rehearsal:
-        for database in ("shop", "crm"):
+        for database in ("shop", "web"):
             with rehearsal.postgres.connect(database) as connection:
                 connection.execute("CREATE TABLE public.a (id int PRIMARY KEY)")
         rehearsal.engine.up("--skip-preview", capture=True)
@@ -42,22 +42,22 @@ def is_told(outcome: Outcome, database: str) -> bool:
 @pytest.mark.full
 def test_it_is_let_go_of_with_and_without_a_refresh(rehearsal: Rehearsal) -> None:
     engine = rehearsal.engine
-    drop(rehearsal, "crm")
+    drop(rehearsal, "web")
 
     refreshed = engine.refresh(capture=True)
-    assert is_told(refreshed, "crm")
+    assert is_told(refreshed, "web")
     assert refreshed.operations.keys() == {"same"}  # nothing is forgotten
 
     refused = engine.up("--skip-preview", "--refresh", capture=True, check=False)
     assert refused.returncode != 0
-    assert "cannot connect to database crm" in refused.text
+    assert "cannot connect to database web" in refused.text
 
     engine.set_config("databases", [SHOP])
     engine.unprotect()
     done = engine.up("--skip-preview", "--refresh", capture=True)
     assert done.operations["delete"] > 0
     assert "create" not in done.operations
-    assert "crm" not in str([item["urn"] for item in resources(rehearsal)])
+    assert "web" not in str([item["urn"] for item in resources(rehearsal)])
     assert engine.up("--skip-preview", "--refresh", capture=True).changed == 0
     engine.unprotect()
     engine.destroy("--refresh", capture=True)
@@ -70,16 +70,16 @@ def test_the_first_one_is_also_where_the_roles_are_looked_at(rehearsal: Rehearsa
     drop(rehearsal, "shop")
     assert engine.refresh(capture=True, check=False).returncode != 0
 
-    engine.set_config("databases", [CRM])
+    engine.set_config("databases", [WEB])
     engine.unprotect()
     done = engine.up("--skip-preview", capture=True)
     assert is_told(done, "shop")
     assert engine.up("--skip-preview", "--refresh", capture=True).changed == 0
 
     # The last one: an empty database in its place is enough to sign in to.
-    drop(rehearsal, "crm")
+    drop(rehearsal, "web")
     with rehearsal.postgres.connect("postgres") as connection:
-        connection.execute("CREATE DATABASE crm")
+        connection.execute("CREATE DATABASE web")
     engine.unprotect()
     engine.destroy(capture=True)
     assert resources(rehearsal) == []

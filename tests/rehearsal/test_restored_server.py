@@ -35,6 +35,9 @@ def test_a_new_stack_takes_over_what_came_along(tmp_path: Path) -> None:
         assert checkout.pulumi("up", "--yes", "--skip-preview", "--stack", "own").returncode == 0
         with server.superuser("shop") as connection:
             connection.execute("SELECT pg_drop_replication_slot('streamkap_pgoutput_slot')")
+            # Restored, it has another name, and the mark of the one that it was made from.
+            mark = "azure-postgres-cdc: of stack organization/azure-postgres-cdc/own on before:5432"
+            connection.execute(f"COMMENT ON ROLE streamkap_role IS '{mark}'")
 
         second_stack(checkout)
         checkout.pulumi("stack", "init", "new")

@@ -28,6 +28,7 @@ from azure_postgres_cdc.names import quoted
 
 READ_ALL_DATA = "pg_read_all_data"
 _MARK = "azure-postgres-cdc: of stack "
+_ON = " on "
 
 _COMMENTS = """
 SELECT rolname, shobj_description(oid, 'pg_authid') FROM pg_roles WHERE rolname = ANY(%s)
@@ -80,8 +81,13 @@ def refuse_other_stacks(
     `new`: those of the roles that this stack does not know yet; of others it only warns. `mine`:
     the names under which this stack is known.
     """
+    here = _server(connection)
     found = rows(connection, _MARKED, _MARK, list(names), f"{_MARK}%")
-    others = [row for row in found if row[2] not in mine]
+    marks = [(role, group, *mark.partition(_ON)[::2]) for role, group, mark in found]
+    # A restored server, and a replica that was promoted, have the marks of the one they come from.
+    others = [
+        (*row, stack) for *row, stack, server in marks if server == here and stack not in mine
+    ]
     for role, group, stack in others:
         if role in new:
             word = f"COMMENT ON ROLE {quoted(group)} IS NULL"
@@ -219,13 +225,20 @@ def _successions(
 
 def _mark(connection: Connection, props: Props, before: str | None = None) -> None:
     """A comment that somebody else has made stays, and so does a role that is out of reach."""
+    here = _server(connection)
     names = {role for roles in props["memberships"].values() for role in roles}
     statement = sql.SQL("COMMENT ON ROLE {} IS {}")
     for role, comment in rows(connection, _COMMENTS, sorted(names)):
-        if comment is None or comment == f"{_MARK}{before}":
-            mark = sql.Literal(_MARK + props["stack"])
+        stack, _, server = (comment or "").removeprefix(_MARK).partition(_ON)
+        is_mark = comment is None or comment.startswith(_MARK)
+        if is_mark and (comment is None or stack == before or server != here):
+            mark = sql.Literal(f"{_MARK}{props['stack']}{_ON}{here}")
             with suppress(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute(statement.format(sql.Identifier(role), mark))
+
+
+def _server(connection: Connection) -> str:
+    return f"{connection.info.host}:{connection.info.port}"
 
 
 def _statement(text: str, role: str) -> sql.Composed:

@@ -110,7 +110,8 @@ class ConnectorRoles:
             )
             for name in sorted({role for roles in users.values() for role in roles})
         }
-        after = pulumi.ResourceOptions(parent=parent, depends_on=[*groups.values()])
+        ready = [*depends_on, *groups.values()]
+        after = pulumi.ResourceOptions(parent=parent, depends_on=ready)
         before_users: list[pulumi.Resource] = [
             ReadAllData(f"{prefix}-{name}-reads-all-data", connection, database, name, after)
             for name in sorted(read_all_data)

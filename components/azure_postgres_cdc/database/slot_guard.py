@@ -31,7 +31,7 @@ class ConnectorSlot(NamedTuple):
 
 def guarded(slots: Iterable[ConnectorSlot]) -> Props:
     """As properties of a resource with a `GuardedProvider`."""
-    return {GUARDED: [slot._asdict() for slot in slots]}
+    return {GUARDED: [slot._asdict() for slot in sorted(slots, key=lambda slot: slot.name)]}
 
 
 class GuardedProvider(CdcProvider):

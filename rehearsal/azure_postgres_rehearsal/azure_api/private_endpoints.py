@@ -178,7 +178,9 @@ def wanted_endpoint(endpoint_id: str, body: Json, servers: list[FlexibleServer])
     check_name(endpoint_id.rsplit("/", 1)[-1], _LONGEST_NAME, shortest=2)
     only(body, ("location", "tags", "properties"), "a private endpoint")
     properties = part(body, "properties")
-    only(properties, ("subnet", "privateLinkServiceConnections"), "a private endpoint")
+    # The last is Azure's own: what comes back with the rest changes nothing.
+    known = "subnet", "privateLinkServiceConnections", "customDnsConfigs"
+    only(properties, known, "a private endpoint")
     subnet = as_object(properties.get("subnet", {}), "subnet")
     only(subnet, ("id",), "a private endpoint's subnet")
     connections = list_of_objects(properties, "privateLinkServiceConnections")
