@@ -33,22 +33,29 @@ def alter(shop: Shop, *changes: str) -> None:
     shop.run(*(f"ALTER PUBLICATION streamkap_pub {change}" for change in changes))
 
 
+@pytest.mark.parametrize("ups", [0, 1, 2], ids=["at once", "after one more", "after two more"])
 def test_table_that_was_taken_out_for_a_while(
-    shop: Shop, managed: Managed, capsys: pytest.CaptureFixture[str]
+    shop: Shop, managed: Managed, ups: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """For the time of a bulk load, say."""
-    alter(shop, "DROP TABLE public.a", "ADD TABLE public.a")
+    """For the time of a bulk load, say. The publication is as it was, and nothing of it arrives."""
+    for _ in range(ups):
+        assert managed.up() == []
+    alter(shop, "DROP TABLE public.a")
+    shop.run("INSERT INTO public.a VALUES (1)")
+    alter(shop, "ADD TABLE public.a")
     capsys.readouterr()
     assert managed.preview() == ["toRepair", "toSnapshot"]
     said = capsys.readouterr().err
     assert f"{ALTERED}what was changed in public.a meanwhile may be lost\n" in said
     assert "needs snapshot: public.a: " in said
-    managed.up()
+    assert managed.up() == ["toRepair", "toSnapshot"]
     assert needed(managed) == ["public.a"]
     assert managed.up() == managed.refresh() == []
     managed.up(acknowledge=["snapshot of public.a"])
+    assert needed(managed) == []
     managed.up(acknowledge=[])
-    assert needed(managed) == managed.up() == []
+    assert managed.up() == []
+    assert needed(managed) == []
 
 
 def test_it_is_told_once_where_it_is_acknowledged_at_once(shop: Shop, managed: Managed) -> None:
@@ -66,6 +73,7 @@ def test_signal_from_before_does_not_settle_it(shop: Shop, managed: Managed) -> 
     alter(shop, "DROP TABLE public.a", "ADD TABLE public.a")
     managed.up()
     assert needed(managed) == ["public.a"]
+    assert managed.up() == []
     shop.run(f"INSERT INTO {SIGNAL} VALUES ('2', {signal}")
     managed.up()
     assert needed(managed) == managed.up() == []
@@ -119,6 +127,14 @@ def test_schema_that_was_taken_out_for_a_while(shop: Shop) -> None:
 def test_what_the_stack_itself_alters_counts_for_nothing(managed: Managed) -> None:
     managed.up(capture=listed("public.b", "public.c"), publish=["insert"])
     managed.up(acknowledge=["snapshot of public.c"])
+    assert needed(managed) == managed.up() == []
+
+
+def test_what_the_stack_adds_and_then_changes_counts_for_nothing(managed: Managed) -> None:
+    managed.up(capture=listed("public.a", "public.b", "public.c"))
+    managed.up(acknowledge=["snapshot of public.c"])
+    assert needed(managed) == managed.up() == []
+    managed.up(publish=["insert"])
     assert needed(managed) == managed.up() == []
 
 
