@@ -18,6 +18,7 @@ import pulumi
 from tenacity import retry, retry_if_exception_message, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from azure_postgres_cdc import running_stack
 from azure_postgres_cdc.database.connection import ConnectionArgs, connect, connection_props, rows
 from azure_postgres_cdc.errors import CdcError
 from azure_postgres_cdc.importing import import_ahead
@@ -105,7 +106,7 @@ def _warn(name: str, error: Exception) -> None:
 
 
 async def _urns_of_stack() -> frozenset[str]:
-    stack = _stack()
+    stack = running_stack.full_name()
     with _explained(stack):
         return frozenset((await _asked_meanwhile(stack))["outputs"])
 
@@ -134,14 +135,10 @@ def _explained(stack: str) -> Iterator[None]:
         raise CdcError(f"the engine does not say what stack {stack} has: {error}") from None
 
 
-def _stack() -> str:
-    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-
-
 def servers_of_stack() -> dict[str, bool]:
     """The CdcServers that the stack has made so far: each one's name, and whether it is managed in
     Azure, where `management: none` looks at whatever `connection.host` leads to."""
-    stack = _stack()
+    stack = running_stack.full_name()
     with _explained(stack):
         urns = list(_asked(stack)["outputs"])
     in_azure = {urn.rpartition("::")[2] for urn in urns if _IN_AZURE.search(urn)}

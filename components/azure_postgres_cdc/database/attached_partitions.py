@@ -12,12 +12,10 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from azure_postgres_cdc import capabilities
-from azure_postgres_cdc.database import tables
+from azure_postgres_cdc.database import first_rows, tables
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import acting_for
 from azure_postgres_cdc.database.needs_snapshot import full_transaction_id
-from azure_postgres_cdc.driver import psycopg, sql
-from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import TableName
 
 _ROOTS = """
@@ -140,12 +138,7 @@ class _Leaf(NamedTuple):
 
 
 def _has_older_rows(connection: Connection, attached: Attached, leaf: _Leaf) -> bool:
-    query = sql.SQL(_HAS_OLDER_ROWS).format(leaf.table.identifier)
     since = attached.since, attached.since, attached.command
     parameters = *since, attached.is_later, leaf.made, leaf.made
-    with explained(f"cannot read {leaf.table}, attached to {attached.root}"):
-        try:
-            with connection.transaction():
-                return connection.execute(query, parameters).fetchone() == (True,)
-        except psycopg.errors.InsufficientPrivilege:
-            return True  # nobody can tell that there were none
+    why = f"attached to {attached.root}"
+    return first_rows.there_may_be(connection, _HAS_OLDER_ROWS, leaf.table, parameters, why)

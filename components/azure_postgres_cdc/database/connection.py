@@ -252,17 +252,18 @@ def rows(connection: Connection, query: str, *parameters: Any) -> list[Any]:
     return _unpacked(connection.execute(sql.SQL(query), parameters or None))
 
 
-def together(connection: Connection, *queries: tuple[Any, ...]) -> list[list[Any]]:
+def together(connection: Connection, *queries: tuple[Any, ...] | None) -> list[list[Any]]:
     """The same for several queries, each with its parameters, in one round trip.
 
     A pipeline that comes from another network than the server's waits for each as long as the
-    server works on all of them.
+    server works on all of them. None, for what the server is too old for, finds nothing.
     """
     with connection.pipeline():
         asked = [
-            connection.execute(sql.SQL(query), parameters or None) for query, *parameters in queries
+            asked_for and connection.execute(sql.SQL(asked_for[0]), asked_for[1:] or None)
+            for asked_for in queries
         ]
-    return [_unpacked(cursor) for cursor in asked]
+    return [_unpacked(cursor) if cursor else [] for cursor in asked]
 
 
 def _unpacked(cursor: psycopg.Cursor[tuple[Any, ...]]) -> list[Any]:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import running_stack
 from azure_postgres_cdc.database.connection import (
     Connection,
     ConnectionArgs,
@@ -51,11 +52,6 @@ _GRANTORS = """
 SELECT pg_get_userbyid(m.grantor) FROM pg_auth_members m JOIN pg_roles r ON r.oid = m.member
 WHERE m.roleid = %s::regrole AND r.rolname = %s ORDER BY 1
 """
-
-
-def stack_of_program() -> str:
-    """The stack that is running, by its full name."""
-    return f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
 @contextmanager
@@ -150,7 +146,7 @@ class GroupRoles(Resource, module="azure-postgres-cdc", name="GroupRoles"):
             "connection": connection_props(connection),
             "database": database,
             "memberships": {user: sorted(roles) for user, roles in memberships.items()},
-            "stack": stack_of_program(),
+            "stack": running_stack.full_name(),
         }
         super().__init__(GroupRolesProvider(), resource_name, props, opts)
 

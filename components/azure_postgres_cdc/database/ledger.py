@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,25 +86,20 @@ def write(connection: Connection, publication: str, ledger: Ledger) -> None:
 
     Needs the publication's ownership, and waits for its lock as long as every other change does.
     """
-    with connection.transaction():
-        lock(connection)
-        _write(connection, publication, ledger, dict(rows(connection, _COMMENTS)))
+    with _alone(connection) as comments:
+        _write(connection, publication, ledger, comments)
 
 
 def write_again(connection: Connection, publication: str) -> None:
     """The record as it is, which leaves a trace also where there is none."""
-    with connection.transaction():
-        lock(connection)
-        comments = dict(rows(connection, _COMMENTS))
+    with _alone(connection) as comments:
         ledger = parsed(comments.get(publication, ""))
         _write(connection, publication, ledger, comments, mark=True)
 
 
 def write_seen(connection: Connection, publication: str, ledger: Ledger) -> None:
     """As `write`, but for what the publication's own resource writes, maybe since that was read."""
-    with connection.transaction():
-        lock(connection)
-        comments = dict(rows(connection, _COMMENTS))
+    with _alone(connection) as comments:
         now = parsed(comments.get(publication, ""))
         left = _left(connection, publication, now) if ledger.last else None
         kept = replace(ledger, needs_snapshot=now.needs_snapshot, left=left)
@@ -125,6 +121,14 @@ def lock(connection: Connection) -> None:
     # Somebody else's open transaction may keep the publication itself, for hours.
     timeout = sql.Literal(f"{LOCK_TIMEOUT_SECONDS}s")
     connection.execute(sql.SQL(_LOCK).format(timeout))
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[Mapping[str, str]]:
+    """Every publication's comment, which nobody else writes meanwhile."""
+    with connection.transaction():
+        lock(connection)
+        yield dict(rows(connection, _COMMENTS))
 
 
 def _write(

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, NotRequired, TypedDict
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc import capabilities
+from azure_postgres_cdc import capabilities, running_stack
 from azure_postgres_cdc.database import role_adoption
 from azure_postgres_cdc.database.connection import (
     Connection,
@@ -22,7 +22,6 @@ from azure_postgres_cdc.database.connection import (
 from azure_postgres_cdc.database.group_roles import (
     READ_ALL_DATA,
     refuse_other_stacks,
-    stack_of_program,
 )
 from azure_postgres_cdc.database.role_drift import drift
 from azure_postgres_cdc.database.role_obstacles import obstacles
@@ -150,7 +149,7 @@ class ConnectorLogins(Resource, module="azure-postgres-cdc", name="ConnectorLogi
                 **{user: sorted(roles) for user, roles in users.items()},
                 **{role: [READ_ALL_DATA] if role in read_all_data else [] for role in groups},
             },
-            "stack": stack_of_program(),
+            "stack": running_stack.full_name(),
         }
         super().__init__(ConnectorLoginsProvider(), resource_name, props, opts)
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from azure_postgres_cdc.database import first_rows
 from azure_postgres_cdc.database.connection import Connection, rows
 from azure_postgres_cdc.database.membership import acting_for
 from azure_postgres_cdc.database.publication_catalog import Definition
-from azure_postgres_cdc.driver import psycopg, sql
 from azure_postgres_cdc.dynamic import Props
-from azure_postgres_cdc.errors import explained
 from azure_postgres_cdc.names import TableName
 
 _OIDS = """
@@ -121,10 +120,5 @@ def _brings_rows(connection: Connection, history: _History) -> bool:
     query, parameters = (
         (_HAS_ROWS, []) if history.is_rewritten else (_HAS_OLDER_ROWS, [history.events])
     )
-    with explained(f"cannot read {history.table}, which is new in the publication"):
-        try:
-            with connection.transaction():
-                statement = sql.SQL(query).format(history.table.identifier)
-                return connection.execute(statement, parameters).fetchone() == (True,)
-        except psycopg.errors.InsufficientPrivilege:
-            return True  # nobody can tell that there are none
+    why = "which is new in the publication"
+    return first_rows.there_may_be(connection, query, history.table, parameters, why)

@@ -34,7 +34,9 @@ def find(
 
 def instead_of_roots(names: Collection[TableName], partitions: Partitions | None) -> set[TableName]:
     """The tables under whose names changes of these arrive."""
-    leaves = {TableName.parse(root): parsed(found) for root, found in (partitions or {}).items()}
+    if not partitions:  # of ten thousand names, nearly always
+        return set(names)
+    leaves = {TableName.parse(root): parsed(found) for root, found in partitions.items()}
     return {leaf for name in names for leaf in leaves.get(name, {name})}
 
 
@@ -46,6 +48,9 @@ def published(captured: Collection[TableName], partitions: Partitions | None) ->
 
 def in_place_of_roots(olds: Props, news: Props) -> set[TableName]:
     """Those whose changes arrived by their root's name so far."""
-    known, partitions = olds.get("partitions") or {}, news.get("partitions") or {}
+    partitions = news.get("partitions")
+    if not partitions:
+        return set()
+    known = olds.get("partitions") or {}
     roots = set(olds.get("tables") or ()).intersection(partitions).difference(known)
     return parsed(leaf for root in roots for leaf in partitions[root])

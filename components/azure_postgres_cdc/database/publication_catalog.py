@@ -109,11 +109,15 @@ class Definition:
 
 def find(connection: Connection, name: str) -> Definition | None:
     """A publication of the database; None where there is none of that name."""
-    queries = [(_FIND, name), (_TABLES, name)]
-    if capabilities.has("FOR TABLES IN SCHEMA", connection.info.server_version):
-        # Column lists and row filters came with the same version.
-        queries += [(_RESTRICTED.format(members=_MEMBERS), name), (_SCHEMAS, name)]
-    found, members, restricted, schemas = (*together(connection, *queries), [], [])[:4]
+    # Column lists and row filters came with the same version.
+    by_schema = capabilities.has("FOR TABLES IN SCHEMA", connection.info.server_version)
+    found, members, restricted, schemas = together(
+        connection,
+        (_FIND, name),
+        (_TABLES, name),
+        (_RESTRICTED.format(members=_MEMBERS), name) if by_schema else None,
+        (_SCHEMAS, name) if by_schema else None,
+    )
     if not found:
         return None
     row: dict[str, Any] = found[0]

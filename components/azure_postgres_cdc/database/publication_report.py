@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Collection, Container, Iterable, Iterator, Sequence
-from typing import Any
 
 from azure_postgres_cdc import acknowledge, capabilities
 from azure_postgres_cdc.database import tables
@@ -68,12 +66,14 @@ def unpublished(
         schemas = tables.user_schemas(connection)
     leaving = tables.columns(found.tables - published.tables if found else ())
     query, parameters = _CANDIDATES, [name, schemas, [*CONNECTORS_TABLES], *leaving]
-    queries: list[tuple[Any, ...]] = []
-    if capabilities.has("pg_partition_root", connection.info.server_version):
-        queries = [(_SILENT_PARTITIONS, schemas)]
+    partitioned = capabilities.has("pg_partition_root", connection.info.server_version)
+    if partitioned:
         query, parameters = query + _PARTITIONS, [*parameters, schemas, schemas]
-    queries.append((f"{query} ORDER BY 1, 2", *parameters))
-    *silent, candidates = together(connection, *queries)
+    silent, candidates = together(
+        connection,
+        (_SILENT_PARTITIONS, schemas) if partitioned else None,
+        (f"{query} ORDER BY 1, 2", *parameters),
+    )
     missing = [
         f"{TableName(schema, table)}{kind}"
         for schema, table, kind, never in candidates
@@ -81,7 +81,7 @@ def unpublished(
     ]
     missing += [
         f"{TableName(schema, table)}{kind}"
-        for schema, table, kind, *root in itertools.chain(*silent)
+        for schema, table, kind, *root in silent
         if TableName(*root) in published
     ]
     if missing:

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-import pulumi
-
+from azure_postgres_cdc import running_stack
 from azure_postgres_cdc.acknowledge import former_database, rename, settings_line
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database.connection import Connection, looking_at, rows
@@ -35,7 +34,7 @@ def props(slots: Iterable[str], acknowledge: Iterable[str]) -> Props:
     return {
         "slots": sorted(set(slots)),
         "acknowledge": sorted(set(acknowledge)),
-        "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
+        "stack": running_stack.name(),
     }
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 import pulumi
 from pulumi.dynamic import Resource
 
+from azure_postgres_cdc import running_stack
 from azure_postgres_cdc.database import former_identities, identity_index, tables
 from azure_postgres_cdc.database.capture import CaptureArgs, resolve
 from azure_postgres_cdc.database.connection import (
@@ -127,7 +128,7 @@ class ReplicaIdentity(Resource, module="azure-postgres-cdc", name="ReplicaIdenti
             "captures": pack(list(captures)),
             "indexes": pack(dict(sorted(indexes.items()))),
             "ownTables": [str(table) for table in own_tables],
-            "owner": f"{pulumi.get_project()}/{pulumi.get_stack()}/{resource_name}",
+            "owner": f"{running_stack.name()}/{resource_name}",
             **guarded(slots),
         }
         super().__init__(ReplicaIdentityProvider(), resource_name, props, opts)

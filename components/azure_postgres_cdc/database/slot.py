@@ -14,7 +14,7 @@ from dataclasses import replace
 import pulumi
 from pulumi.dynamic import Resource
 
-from azure_postgres_cdc import capabilities
+from azure_postgres_cdc import capabilities, running_stack
 from azure_postgres_cdc.database import ledger as ledgers
 from azure_postgres_cdc.database import renaming, slot_creation
 from azure_postgres_cdc.database.connection import (
@@ -191,7 +191,7 @@ class ReplicationSlot(Resource, module="azure-postgres-cdc", name="ReplicationSl
             "acknowledge": sorted(acknowledge),
             "slots": sorted({slot, *slots_of_database}),
             "storageGiB": storage_gib,
-            "stack": f"{pulumi.get_project()}/{pulumi.get_stack()}",
+            "stack": running_stack.name(),
             "record": not pulumi.runtime.is_dry_run(),
         }
         if options.failover is False:

@@ -114,9 +114,9 @@ def find(connection: Connection, name: str) -> Slot | None:
 def sight(connection: Connection, name: str, slot: Slot, last: Sighting | None) -> Sighting:
     """What is worth remembering of a slot; `last` is what was remembered of it so far."""
     counted = capabilities.has("slot statistics", connection.info.server_version)
-    (server, *found) = together(connection, (_SERVER,), *([(_COUNTERS, name)] if counted else []))
+    server, found = together(connection, (_SERVER,), (_COUNTERS, name) if counted else None)
     now, timeline, statistics_since, may_read_system = server[0]
-    counters, counters_since = found[0][0] if found and found[0] else ({}, "")
+    counters, counters_since = found[0] if found else ({}, "")
     # Before PostgreSQL 17 nobody knows; one that has moved was read in the meantime.
     known_since = last.idle_since if last and last.position == slot.position else ""
     since = slot.idle_since or known_since or now

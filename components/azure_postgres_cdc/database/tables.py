@@ -242,27 +242,29 @@ def with_partitions(connection: Connection, names: Iterable[TableName]) -> list[
     return sorted(TableName(*row) for row in found)
 
 
-def leaves(connection: Connection, names: Iterable[TableName]) -> dict[TableName, list[TableName]]:
+def leaves(connection: Connection, names: Iterable[TableName]) -> dict[TableName, set[TableName]]:
     """Of those that are partitioned: the partitions that hold their rows, if there are any."""
-    found: dict[TableName, list[TableName]] = {}
-    for schema, name, *leaf in rows(connection, _LEAVES, *columns(names)):
-        root = TableName(schema, name)
-        found.setdefault(root, []).extend({TableName(*leaf)} - {root})
-    return {root: sorted(found[root]) for root in sorted(found)}
+    found = _by_root(rows(connection, _LEAVES, *columns(names)))
+    return {root: leaves - {root} for root, leaves in found.items()}
 
 
 def orphans(
     connection: Connection, schemas: Sequence[str], *, via_root: bool
-) -> dict[TableName, list[TableName]]:
+) -> dict[TableName, set[TableName]]:
     """Of roots that are in none of the schemas: the partitions that FOR TABLES IN SCHEMA publishes.
 
     `via_root`: one that has partitions itself stands for them.
     """
     kinds = ["r", "p"] if via_root else ["r"]
-    found: dict[TableName, list[TableName]] = {}
-    for schema, name, *leaf in rows(connection, _ORPHANS, schemas, kinds, schemas):
-        found.setdefault(TableName(schema, name), []).append(TableName(*leaf))
-    return {root: sorted(found[root]) for root in sorted(found)}
+    return _by_root(rows(connection, _ORPHANS, schemas, kinds, schemas))
+
+
+def _by_root(found: Iterable[Sequence[str]]) -> dict[TableName, set[TableName]]:
+    """Each partition, which is the second of two names, under its root."""
+    by_root: dict[TableName, set[TableName]] = {}
+    for schema, name, *leaf in found:
+        by_root.setdefault(TableName(schema, name), set()).add(TableName(*leaf))
+    return by_root
 
 
 def columns(names: Iterable[TableName]) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from functools import cached_property
 from types import TracebackType
 from typing import Any
 
-from azure_postgres_cdc.database import publication_catalog, slot_catalog, tables
+from azure_postgres_cdc.database import partition_names, publication_catalog, slot_catalog, tables
 from azure_postgres_cdc.database.capture import CaptureArgs
 from azure_postgres_cdc.database.connection import Connection, connect
 from azure_postgres_cdc.database.publication_catalog import Definition
@@ -40,10 +40,9 @@ class Subject:
     def published_names(self) -> list[TableName]:
         """The names under which their changes arrive: those of partitions, where no root stands for
         them."""
-        if self.plan.publication_options.via_partition_root:
-            return self.captured
-        leaves = tables.leaves(self.connection, self.captured)
-        return sorted({leaf for name in self.captured for leaf in leaves.get(name, [name])})
+        via_root = self.plan.publication_options.via_partition_root
+        found = partition_names.find(self.connection, self.captured, (), via_root=via_root)
+        return sorted(partition_names.instead_of_roots(self.captured, found))
 
     @cached_property
     def slot(self) -> Slot | None:
